@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import Celery
@@ -18,6 +19,8 @@ from sfmc_import.redis_server import check_rights
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
 from sfmc_transport import Keys as Transport
 from sfmc_transport import dead_letters
+from tests.e2e.sources.test_delivery import ROWS, SECRET, example, serve
+from tests.integration.delivery.conftest import sftp_server  # noqa: F401 - a fixture
 from tests.support.processes import RunningSystem, running_system
 from tests.support.sources import example_of, use_policy
 from tests.support.waiting import eventually
@@ -101,6 +104,27 @@ def test_a_source_sets_aside_what_it_cannot_read_with_the_rights_of_a_producer(s
         letters.done("drop", sent_back)
         assert letters.replayed("drop") == []
     assert refused(stack) == []
+
+
+def test_a_watcher_delivers_with_the_rights_of_a_producer(sftp_server: Any) -> None:  # noqa: F811
+    with running_system() as system:
+        set_user(system, "producer", *rules("producer", PREFIX))
+        system.worker()
+        system.beat()
+        serve(sftp_server, system)
+        system.sandbox.control.define("orders", FileSpec="orders_1.csv")
+        folder = system.folder / "in"
+        folder.mkdir()
+        settings = {**use_policy(system, example(sftp_server)), **SECRET, "SFMC_REDIS_URL": url_of(system, "producer")}
+        child = system.start("watch", str(folder), "--stable-seconds", "0.2", **settings)
+        (folder / "orders_1.csv").write_text(ROWS)
+        eventually(lambda: "completed" in system.names(), 60, "it is imported")
+        child.terminate()
+
+        assert child.wait(60) == 0
+        # What the workers share is asked for, and need not be answered.
+        assert [each for each in refused(system) if "{sfmc-import:events}/" not in each] == []
+        assert "orders_1.csv" in sftp_server.names()
 
 
 @pytest.mark.parametrize("name", ROLES)

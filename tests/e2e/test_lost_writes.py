@@ -8,6 +8,7 @@ from tests.support.processes import RunningSystem, running_system
 from tests.support.waiting import eventually
 
 LOSS = "{sfmc-import:events}:loss"
+LONGEST_CALL = "{sfmc-import:events}:longestcall"
 
 
 def append_only_file(stack: RunningSystem) -> Path:
@@ -50,6 +51,7 @@ def test_a_start_that_the_ledger_forgot_is_found_in_marketing_cloud_instead_of_s
 
         lose_writes_since(stack, size)
         eventually(lambda: stack.client.exists(LOSS), 60, "a worker noticed the loss")
+        assert int(stack.client.get(LONGEST_CALL) or 0) > 0
         assert stack.names("request-forgotten") == []
         send(stack, "forgotten", "request-forgotten")
         ended = stack.await_event("start_unknown", "request-forgotten")

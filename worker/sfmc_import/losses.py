@@ -1,12 +1,13 @@
 """Says whether a start is safe after Redis lost its last writes, or may have been made by a request that it forgot."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from sfmc_import.faults import Ambiguous, NotApplied
 from sfmc_import.ports import Deps, Refusal
 from sfmc_import.run_dates import CLOCKS_APART, began_at, seems_newer, seems_older
 from sfmc_import.runs import RUNNING, Run, is_newer
-from sfmc_import.states import StartNow
+from sfmc_import.states import EarlierLoss, StartNow
 
 _WAITING = "Redis lost its last writes; waiting until earlier starts would show"
 _UNKNOWN_RUN = "Redis lost its last writes, and a run exists that the ledger does not know"
@@ -24,11 +25,11 @@ def check(decision: StartNow, runs: Sequence[Run], window: float, deps: Deps) ->
     if decision.loss_age is None:
         return None
     # The intent of a Perform that is still on its way may be lost too.
-    quiet = deps.timing.call + deps.timing.results_delay
+    quiet = max(deps.timing.call, decision.longest_call) + deps.timing.results_delay
     if decision.loss_age < quiet and not decision.may_be_new:
         left = quiet - decision.loss_age
         return NotApplied("writes_lost", _WAITING, account_wide=True, retry_after=left)
-    unknown = _until_loss(_unknown_runs(decision, runs, deps), quiet, decision, deps)
+    unknown = _of_all_losses(runs, quiet, decision, deps)
     if not isinstance(unknown, Collection):
         return unknown
     if not unknown:
@@ -39,6 +40,21 @@ def check(decision: StartNow, runs: Sequence[Run], window: float, deps: Deps) ->
     if isinstance(recorded, float):
         return Ambiguous("writes_lost", _UNKNOWN_RUN)
     return recorded or NotApplied("writes_lost", _UNKNOWN_RUN, account_wide=True)
+
+
+def _of_all_losses(runs: Sequence[Run], quiet: float, decision: StartNow, deps: Deps) -> Collection[str] | Refusal:
+    """Runs that may be a start which one of the losses forgot that the request has outlived."""
+    found = set[str]()
+    for loss in (decision, *(_as_if_newest(decision, each) for each in decision.earlier_losses)):
+        unknown = _until_loss(_unknown_runs(loss, runs, deps), quiet, loss, deps)
+        if not isinstance(unknown, Collection):
+            return unknown
+        found |= set(unknown)
+    return found
+
+
+def _as_if_newest(decision: StartNow, loss: EarlierLoss) -> StartNow:
+    return replace(decision, newest=loss.newest, loss_since=loss.since, loss_age=loss.age, loss_is_past=True)
 
 
 def _unknown_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collection[str] | Refusal:

@@ -282,8 +282,11 @@ class Ledger(Protocol):
         """Publish an event about an arrival or a message that became no request; False when it was published before."""
         ...
 
-    def write_probe(self, who: str, count: int) -> bool:
-        """Write `count`, one more each time, for the process `who`; True when the number before it was lost."""
+    def write_probe(self, who: str, count: int, call: float = 0.0) -> bool:
+        """Write `count`, one more each time, for the process `who`; True when the number before it was lost.
+
+        `call` is the longest time that one of its calls may take.
+        """
         ...
 
     def present(self, process: Process) -> str:

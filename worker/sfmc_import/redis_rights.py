@@ -53,9 +53,9 @@ ROLES: Mapping[RoleName, Role] = {
     "producer": Role(
         (*CONNECTING, *SCRIPTS, "exec", "del", "get", "hdel", "hget", "hgetall", "hincrby", "hlen", "hmget", "hset",
          "llen", "lpush", "lrange", "lrem", "ltrim", "pexpire", "rename", "rpush", "sadd", "set", "smembers",
-         "subscribe", "unsubscribe", "xack", "xadd", "xautoclaim", "xclaim", "xdel", "xgroup|create",
-         "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups", "xlen", "xpending", "xrange", "xread", "xreadgroup",
-         "zadd", "zcard", "zpopmin", "zrange", "zrem", "zscore", "zunionstore"),
+         "subscribe", "unsubscribe", "unwatch", "watch", "xack", "xadd", "xautoclaim", "xclaim", "xdel",
+         "xgroup|create", "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups", "xlen", "xpending", "xrange",
+         "xread", "xreadgroup", "zadd", "zcard", "zpopmin", "zrange", "zrem", "zscore", "zunionstore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),
@@ -104,6 +104,7 @@ ARGUMENTS: Mapping[str, str] = {
     "xgroup|create": "{key} g $", "xgroup|delconsumer": "{key} g c", "xinfo|consumers": "{key} g",
     "xinfo|groups": "{key}", "xinfo|stream": "{key}", "xpending": "{key} g",
     "xreadgroup": "GROUP g c STREAMS {key} >",
+    "unwatch": "", "watch": "{key}",
     "zremrangebyscore": "{key} 0 1", "publish": "{channel} m", "rename": "{key} {key}", "zunionstore": "{key} 1 {key}",
 }  # fmt: skip
 PROBES: Mapping[str, str] = {"producer": "lpush", "notifier": "xlen"}
@@ -111,6 +112,8 @@ PROBES: Mapping[str, str] = {"producer": "lpush", "notifier": "xlen"}
 
 UNTRIED = frozenset({"hello", "multi", "exec", "subscribe", "unsubscribe"})
 """Commands that are not tried: the connection needs them before, or they would leave the transaction."""
+BEFORE = ("unwatch", "watch")
+"""Commands that are tried before the transaction, where they change nothing: within it they are refused to everyone."""
 NEWER = frozenset({"waitaof", "client|setinfo"})
 """Commands that not every server has, and that only some settings need."""
 

@@ -1,14 +1,14 @@
 """Checks whether a server is fit for the ledger: version, mode, role, eviction, persistence, memory."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from sfmc_import.redis_rights import NEWER, RoleName, tries
+from sfmc_import.redis_rights import BEFORE, NEWER, RoleName, Try, tries
 
 MIN_VERSION = (6, 2)
 WAITAOF_VERSION = (7, 2)
@@ -212,25 +212,30 @@ def _writes_alone(info: Mapping[str, Any]) -> list[Finding]:
     return [Finding("warn", "failover", text, fix)]
 
 
+_HELD = "if the clock of Redis went back, what waited then goes on when the old time comes again"
+
+
 def _clock(ahead: float) -> Finding:
     if abs(ahead) <= CLOCK_DIFFERENCE:
         return Finding("ok", "clock", "the clocks of Redis and of this machine agree")
     text = f"the clock of Redis is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine"
-    return Finding("warn", "clock", text, "synchronise both clocks (NTP); until then log times and event times differ")
+    fix = "synchronise both clocks (NTP); until then log times and event times differ"
+    # If it went back, what is due was noted on the old time.
+    return Finding("warn", "clock", text, fix if ahead > 0 else f"{fix}; {_HELD}")
 
 
 def check_rights(client: Redis, role: RoleName, prefix: str) -> Finding:
     """Try every right of a role in a transaction that is thrown away, and name those that are missing."""
     tried = list(tries(role, prefix))
+    before = [one for one in tried if one.words[0] in BEFORE]
     connection: Any = client.connection_pool.get_connection()
     try:
+        missing = _refused(connection, before)
         connection.send_command("MULTI")
         refused = _refusal(connection)
         if refused:
             return _missing_rights(role, ["+multi"])
-        for one in tried:
-            connection.send_command(*one.words)
-        missing = [one.right for one in tried if "NOPERM" in _refusal(connection)]
+        missing += _refused(connection, [one for one in tried if one not in before])
     finally:
         # Without EXEC nothing of it is done.
         connection.disconnect()
@@ -239,6 +244,12 @@ def check_rights(client: Redis, role: RoleName, prefix: str) -> Finding:
     if needed:
         return _missing_rights(role, needed)
     return Finding("ok", "rights", f"this user has the rights of a {role}")
+
+
+def _refused(connection: Any, tried: Sequence[Try]) -> list[str]:
+    for one in tried:
+        connection.send_command(*one.words)
+    return [one.right for one in tried if "NOPERM" in _refusal(connection)]
 
 
 def _refusal(connection: Any) -> str:

@@ -193,6 +193,15 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierLoss:
+    """Redis lost its last writes so many seconds ago; `newest` and `since` as `newest` and `loss_since` in StartNow."""
+
+    age: float
+    newest: str | None = None
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartNow:
     """Start now, if no run has appeared since an `earlier` attempt that was answered without proof.
 
@@ -201,8 +210,10 @@ class StartNow:
     `newest` is the newest TaskResultID known of the business unit. `loss_age` is set for a while after Redis
     lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived, and
     `loss_since` the time of the last event that did, in seconds since 1970. `may_be_new`: the ledger was empty then,
-    and it is not known whether there was one before. `loss_is_past`: it is over for others, and matters to this request
-    alone, which is from before it. `candidates` are runs that another request has named since then.
+    and it is not known whether there was one before. `longest_call` is how long a call of any worker may take, in
+    seconds. `loss_is_past`: it is over for others, and matters to this request
+    alone, which is from before it. `earlier_losses` are those before it that the request has outlived too.
+    `candidates` are runs that another request has named since then.
     `denied` is the code with which Marketing Cloud denied an earlier start, after which no run appeared.
     `read_before`: the definition was last read before the request came, so there is no `first` to compare with.
     `object_id` is that of the definition whose window was asked; `other_keys` are CustomerKeys that it had before.
@@ -217,7 +228,9 @@ class StartNow:
     loss_age: float | None = None
     loss_since: float | None = None
     may_be_new: bool = False
+    longest_call: float = 0.0
     loss_is_past: bool = False
+    earlier_losses: tuple[EarlierLoss, ...] = ()
     candidates: frozenset[str] = frozenset()
     denied: str | None = None
     earlier: Intent | None = None

@@ -161,10 +161,14 @@ PROBE_SECONDS = 1.0
 
 
 class WriteLossWatch:
-    """Writes a number into Redis every second; after a failover that lost the last one, starts become careful."""
+    """Writes a number into Redis every second; after a failover that lost the last one, starts become careful.
 
-    def __init__(self, ledger: Ledger, seconds: float = PROBE_SECONDS) -> None:
+    With it, it says how long a `call` of this worker may take, in seconds: careful starts wait for the longest.
+    """
+
+    def __init__(self, ledger: Ledger, call: float = 0.0, seconds: float = PROBE_SECONDS) -> None:
         self._ledger = ledger
+        self._call = call
         self._seconds = seconds
         self._who = uuid4().hex
         self._count = 1
@@ -181,7 +185,7 @@ class WriteLossWatch:
     def beat(self) -> bool:
         """Write one number; True when the one before was lost. An absent Redis is no loss."""
         try:
-            lost = self._ledger.write_probe(self._who, self._count)
+            lost = self._ledger.write_probe(self._who, self._count, self._call)
         except LedgerUnavailableError:
             return False
         self._count += 1
@@ -274,7 +278,7 @@ class WorkerLifecycle(StartStopStep):
 
     def start(self, worker: Any) -> None:  # noqa: ARG002 - Celery's signature
         """Start the watch; the pool runs, its processes are forked."""
-        self._watch = WriteLossWatch(self._deps.ledger)
+        self._watch = WriteLossWatch(self._deps.ledger, self._deps.timing.call)
         self._watch.start(lambda: self._app.outlived.report(self._deps.ledger))
         self._presence.start(_end_this_worker)
 

@@ -9,6 +9,7 @@ from sfmc_import.request import FileInfo
 from sfmc_import.runs import Definition
 from sfmc_import.states import AlreadyEnded, FirstRead, Lease, NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, DOUBT, KEY, Scenario, file, request
+from tests.contract.ledger.test_quota import SPENT, Asker
 
 SAME = file("x.csv")
 OTHER = file("y.csv", version="v2")
@@ -375,3 +376,20 @@ def test_a_task_that_comes_late_makes_the_taken_up_one_a_duplicate_again(scenari
     scenario.commit(lease, "1")
 
     assert scenario.claim("b") == AlreadyEnded(state="duplicate", held_by="a")
+
+
+def test_what_became_a_duplicate_after_a_budget_had_held_it_stays_as_it_is(scenario: Scenario):
+    """Its record keeps what failed last, for it may be taken up again."""
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), SPENT, 60, let_go=True)
+    scenario.world.advance(60)
+    scenario.arrives("b")
+    scenario.sends("b")
+    scenario.decide_by(when_too_soon="drop")
+    scenario.claim("a")
+    assert scenario.world.state("a") == "duplicate"
+    scenario.world.advance(1)
+    before = scenario.world.record("a")
+    Asker(scenario).take("rest", need=0)
+
+    assert scenario.world.record("a") == before

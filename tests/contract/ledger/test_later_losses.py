@@ -4,10 +4,10 @@ import pytest
 
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.calling import ServerWatch
-from sfmc_import.ledger.loss_keys import LOSS, SERVER
+from sfmc_import.ledger.loss_keys import LOSS, PAST_LOSS, SERVER
 from sfmc_import.states import StartNow
-from tests.contract.ledger.scenario import Scenario
-from tests.contract.ledger.test_losses import take_go
+from tests.contract.ledger.scenario import BUSY, DOUBT, Scenario
+from tests.contract.ledger.test_losses import named, take_go
 
 # --- Servers, one after another.
 
@@ -115,16 +115,220 @@ def test_a_claim_for_a_past_loss_may_record_its_intent_until_the_next_loss(scena
     assert refused.code == "writes_lost"
 
 
-def test_a_second_loss_takes_the_place_of_one_that_is_past(scenario: Scenario):
+# --- Losses, one after another.
+
+
+def begins_to_lose(scenario: Scenario, name: str, task: str) -> None:
+    """A start is known, and then writes are lost."""
+    scenario.arrives(name, key=name)
+    scenario.commit(take_go(scenario, name).lease, task)
+    scenario.ledger.write_probe(name, 5)
+
+
+def loses(scenario: Scenario, name: str, task: str, seconds: float = 1000) -> float:
+    """A start is known, then writes are lost, and so much later that is over; gives when it was noticed."""
+    begins_to_lose(scenario, name, task)
+    noticed = scenario.world.now_ms() / 1000
+    wait_until_loss_is_over(scenario, seconds)
+    return noticed
+
+
+def earlier(go: StartNow) -> list[str | None]:
+    return [loss.newest for loss in go.earlier_losses]
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_a_request_from_before_several_losses_looks_for_what_each_may_have_forgotten(scenario: Scenario, is_over: bool):
+    scenario.arrives("a", key="Third")
+    noticed = [loses(scenario, "w1", "50"), loses(scenario, "w2", "60")]
+    if is_over:
+        loses(scenario, "w3", "70")
+    else:
+        begins_to_lose(scenario, "w3", "70")
+
+    go = take_go(scenario, "a")
+    now = scenario.world.now_ms() / 1000
+    assert (go.newest, go.loss_age, go.loss_is_past) == ("70", 1000.0 if is_over else 0.0, is_over)
+    assert earlier(go) == ["60", "50"]
+    assert [loss.age for loss in go.earlier_losses] == [now - at for at in reversed(noticed)]
+    assert [loss.since for loss in go.earlier_losses] == list(reversed(noticed))
+
+
+def test_a_request_looks_for_what_the_losses_since_its_record_may_have_forgotten_and_no_earlier_one(
+    scenario: Scenario,
+):
+    loses(scenario, "w1", "50", 900)
+    scenario.arrives("a", key="Third")
+    scenario.world.advance(1000)
+    loses(scenario, "w2", "60")
+    loses(scenario, "w3", "70")
+
+    assert earlier(take_go(scenario, "a")) == ["60"]
+
+
+def test_a_request_of_the_time_of_an_earlier_loss_does_not_look_for_that(scenario: Scenario):
+    begins_to_lose(scenario, "w1", "50")
+    scenario.arrives("a", key="Third")
+    wait_until_loss_is_over(scenario, 1000)
+    loses(scenario, "w2", "60")
+
+    assert earlier(take_go(scenario, "a")) == []
+
+
+def test_a_request_between_two_losses_of_one_careful_time_looks_for_both_when_that_is_over(scenario: Scenario):
     scenario.arrives("first")
     scenario.start("first", task="50")
     scenario.ledger.write_probe("w1", 5)
-    wait_until_loss_is_over(scenario, 1000)
-    scenario.arrives("second", key="Other")
-    scenario.commit(take_go(scenario, "second").lease, "70")
     scenario.arrives("a", key="Third")
+    scenario.world.advance(10)
     scenario.ledger.write_probe("w2", 5)
     wait_until_loss_is_over(scenario, 1000)
 
     go = take_go(scenario, "a")
-    assert (go.newest, go.loss_age) == ("70", 1000.0)
+    assert (go.newest, go.loss_age, go.loss_is_past) == ("50", 1000.0, True)
+
+
+def test_a_request_after_two_losses_of_one_careful_time_looks_for_nothing_when_that_is_over(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.world.advance(10)
+    scenario.ledger.write_probe("w2", 5)
+    scenario.arrives("a", key="Third")
+    wait_until_loss_is_over(scenario, 800)
+
+    assert take_go(scenario, "a").loss_age is None
+
+
+def test_a_loss_without_a_time_has_not_that_of_the_one_before_it(scenario: Scenario):
+    scenario.arrives("a", key="Third")
+    loses(scenario, "w1", "50")
+    scenario.world.client.delete(scenario.world.keys.stream)
+    scenario.ledger.write_probe("w2", 5)
+    wait_until_loss_is_over(scenario, 1000)
+
+    go = take_go(scenario, "a")
+    assert (go.newest, go.loss_age, go.loss_since) == ("50", 1000.0, None)
+
+
+def test_a_loss_in_the_careful_time_of_another_keeps_those_before_both(scenario: Scenario):
+    scenario.arrives("a", key="Third")
+    loses(scenario, "w1", "50")
+    begins_to_lose(scenario, "w2", "60")
+    scenario.world.advance(10)
+    scenario.ledger.write_probe("w4", 5)
+
+    assert earlier(take_go(scenario, "a")) == ["50"]
+
+
+def test_a_business_unit_of_which_nothing_had_survived_has_no_newest_run_of_an_earlier_loss(scenario: Scenario):
+    scenario.arrives("a", key="Third")
+    scenario.ledger.write_probe("w0", 5)
+    wait_until_loss_is_over(scenario, 1000)
+    loses(scenario, "w1", "50")
+
+    assert earlier(take_go(scenario, "a")) == [None]
+
+
+def test_of_many_losses_the_oldest_are_one_that_is_as_careful(scenario: Scenario):
+    scenario.arrives("a", key="Third")
+    loses(scenario, "w0", "100")
+    scenario.arrives("b", key="Fourth")
+    wait_until_loss_is_over(scenario, 1000)
+    times = [loses(scenario, f"w{number}", str(100 + number)) for number in range(1, 22)]
+
+    go = take_go(scenario, "a")
+    assert earlier(go) == [str(number) for number in (*range(120, 101, -1), 100)]
+    assert go.earlier_losses[-1].age == scenario.world.now_ms() / 1000 - times[0]
+    assert earlier(take_go(scenario, "b")) == earlier(go)
+
+
+# --- Whether a request is proved to be from before all of them.
+
+
+def is_proved(scenario: Scenario) -> bool:
+    lease = take_go(scenario, "a").lease
+    assert isinstance(scenario.ledger.record_intent(lease, ["40"], is_sent=False), float)
+    scenario.ledger.mark_ambiguous(lease, DOUBT, 60, scenario.policy)
+    scenario.world.advance(60)
+    return bool(scenario.look("a").forgotten_from)
+
+
+def is_decided(scenario: Scenario) -> None:
+    scenario.ledger.retry(take_go(scenario, "a").lease, BUSY, 1, let_go=True)
+
+
+def test_what_was_decided_before_two_losses_is_proved_to_be_from_before_both(scenario: Scenario):
+    scenario.arrives("a", key="Third")
+    is_decided(scenario)
+    loses(scenario, "w1", "50")
+    loses(scenario, "w2", "60")
+
+    assert is_proved(scenario)
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_what_was_recorded_in_an_empty_ledger_is_proved_to_be_from_before_a_loss(scenario: Scenario, is_over: bool):
+    scenario.ledger.server.note("one", 10, scenario.world.client.execute_command)
+    assert scenario.world.client.pttl(scenario.world.keys.name_of(PAST_LOSS)) > 0
+    scenario.arrives("a", key="Third")
+    is_decided(scenario)
+    if is_over:
+        wait_until_loss_is_over(scenario, 1000)
+    scenario.world.advance(10)
+    begins_to_lose(scenario, "w1", "50")
+    scenario.world.advance(10)
+
+    assert is_proved(scenario)
+
+
+def test_an_empty_ledger_forgets_no_earlier_loss(scenario: Scenario):
+    scenario.arrives("a", key="Third")
+    loses(scenario, "w1", "50")
+    scenario.ledger.server.note("one", 10, scenario.world.client.execute_command)
+    wait_until_loss_is_over(scenario, 1000)
+
+    assert earlier(take_go(scenario, "a")) == ["50"]
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_what_was_first_decided_after_an_earlier_loss_is_not_proved_to_be_from_before_it(
+    scenario: Scenario, more: bool
+):
+    scenario.arrives("a", key="Third")
+    scenario.ledger.write_probe("w1", 5)
+    is_decided(scenario)
+    wait_until_loss_is_over(scenario, 1000)
+    if more:
+        loses(scenario, "w2", "60")
+
+    assert not is_proved(scenario)
+
+
+def test_what_was_recorded_between_two_losses_is_proved_to_be_from_before_the_second(scenario: Scenario):
+    loses(scenario, "w0", "40")
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a", key="Third")
+    is_decided(scenario)
+    wait_until_loss_is_over(scenario, 1000)
+    loses(scenario, "w2", "60")
+
+    assert is_proved(scenario)
+
+
+def test_a_proof_that_was_missing_for_one_claim_is_asked_for_anew_by_the_next(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a", key="Third")
+    is_decided(scenario)
+    wait_until_loss_is_over(scenario, 1000)
+    is_decided(scenario)
+    loses(scenario, "w2", "60")
+
+    assert is_proved(scenario)
+
+
+def test_who_was_recorded_before_the_newest_loss_asks_for_runs_that_others_have_named(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a", force=True)
+    scenario.world.advance(1)
+    scenario.ledger.write_probe("w2", 5)
+    named(scenario, "c", "50")
+    assert take_go(scenario, "a").candidates == frozenset()

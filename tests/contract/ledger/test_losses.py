@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sfmc_import.faults import NotApplied
-from sfmc_import.ledger.loss_keys import LOSS, SERVER
+from sfmc_import.ledger.loss_keys import LONGEST_CALL, LOSS, SERVER
 from sfmc_import.states import Decision, Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, DOUBT, MID, Scenario, request
 
@@ -148,6 +148,32 @@ def test_a_business_unit_of_which_nothing_survived_the_first_loss_has_no_newest_
 
     go = take_go(scenario, "a")
     assert (go.newest, go.loss_since) == (None, None)
+
+
+@pytest.mark.parametrize("calls", [(300.0, 30.0), (30.0, 300.0)])
+def test_while_a_loss_is_in_force_starts_know_the_longest_call_of_all_workers(
+    scenario: Scenario, calls: tuple[float, float]
+):
+    for number, call in enumerate(calls, 1):
+        scenario.ledger.write_probe("w1", number, call)
+    scenario.arrives("a")
+    assert take_go(scenario, "a").longest_call == 0.0
+    scenario.ledger.write_probe("w2", 5)
+    scenario.arrives("b", key="Other")
+
+    assert take_go(scenario, "b").longest_call == 300.0
+
+
+def test_the_longest_call_is_kept_for_longer_than_it_can_take_and_by_its_own_worker(scenario: Scenario):
+    name = scenario.world.keys.name_of(LONGEST_CALL)
+    scenario.ledger.write_probe("w1", 1, 7200.0)
+    assert 10_000_000 < scenario.world.client.pttl(name) <= 10_800_000
+    scenario.world.client.pexpire(name, 5000)
+    scenario.ledger.write_probe("w2", 1, 60.0)
+    assert scenario.world.client.pttl(name) <= 5000
+    scenario.ledger.write_probe("w1", 2, 7200.0)
+
+    assert scenario.world.client.pttl(name) > 7200_000
 
 
 def test_a_loss_names_the_time_of_the_last_event_that_survived(scenario: Scenario):

@@ -22,7 +22,7 @@ PARTS = 20
 """2,000 schedules in all; each part is a test, so that the processes of a test run share them."""
 RAISED = PLANS / "a_request_that_looks_itself_after_a_limit_was_raised.json"
 PLACE_IS_GIVEN_AWAY = Mutant("places", "  if r.waits_place == group then leave_line(id, r) end\n", "")
-SENT_IS_FORGOTTEN = Mutant("starting", "local values = {sent = '1'}", "local values = {sent = '0'}")
+SENT_IS_FORGOTTEN = Mutant("starting", "local values = {sent = '1',", "local values = {sent = '0',")
 
 
 @pytest.fixture(scope="module")

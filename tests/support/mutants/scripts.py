@@ -12,6 +12,7 @@ from sfmc_import.ledger.scripts import read_part
 from tests.contract.ledger import (
     test_answers_without_proof,
     test_cancelling,
+    test_clocks_that_went_back,
     test_decisions,
     test_definitions_resolved,
     test_duplicates_taken_up,
@@ -65,6 +66,7 @@ BODIES = (
     test_repeated_steps,
     test_later_losses,
     test_losses,
+    test_clocks_that_went_back,
     test_redis_only,
     test_resolving,
     test_sender_options,

@@ -7,7 +7,7 @@ from tests.support.mutants.wrong_tokens import TOKENS
 OPERATIONS = (
     Mutant("starting", "  if has_lost_writes(r) then return", "  if false then return"),
     Mutant("starting", "  return at and at ~= r.loss\n", "  return at\n"),
-    Mutant("claim", "  if loss[1] then set(request_key(id), r, {loss = loss[1]}) else", "  if false then else"),
+    Mutant("claim", "r, {loss = loss[1], no_proof", "r, {no_proof"),
     Mutant("starting", "local pause = not a.unsent and pause_of(r)", "local pause = pause_of(r)"),
     Mutant("starting", "if not a.unsent and is_in_window(r, d)", "if is_in_window(r, d)"),
     Mutant("starting", "if done == 1 then redis.call('SET', report", "if true then redis.call('SET', report"),

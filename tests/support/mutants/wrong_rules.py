@@ -124,7 +124,7 @@ RULES = (
         "max_age=deps.timing.check_age)\n    if isinstance(found, NotApplied)",
         "max_age=3600.0)\n    if isinstance(found, NotApplied)",
     ),
-    ("sfmc_import.service", "replace(answer, account_wide=False)", "answer"),
+    ("sfmc_import.service", "replace(answer, account_wide=True)", "answer"),
     ("sfmc_import.run_dates", "began < moment - CLOCKS_APART", "began < moment"),
     ("sfmc_import.run_dates", "DATE_FORMS + OTHER_FORMS", "DATE_FORMS"),
     ("sfmc_import.run_dates", "OTHER_FORMS, LAST_ZONE", "OTHER_FORMS, SERVER_ZONE"),

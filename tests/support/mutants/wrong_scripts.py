@@ -1,6 +1,7 @@
 """The list of wrong changes; file, what stands there once, what stands there instead."""
 
 from tests.support.mutants.mutant import Mutant
+from tests.support.mutants.wrong_clocks import CLOCKS
 from tests.support.mutants.wrong_doubts import DOUBTS
 from tests.support.mutants.wrong_limits import LIMITS
 from tests.support.mutants.wrong_losses import LOSSES
@@ -124,7 +125,7 @@ MUTANTS = (
     ),
     Mutant("claim", "redis.call('EXISTS', request_key(d.holder)) == 0", "false"),
     Mutant("starting", "if not r or r.state ~= 'starting' then return -1 end", "if not r then return -1 end"),
-    Mutant("starting", "local values = {sent = '1'}", "local values = {sent = '0'}"),
+    Mutant("starting", "local values = {sent = '1',", "local values = {sent = '0',"),
     Mutant("starting", "extend_lease(a.id, r, d)", ""),
     # Suspects: one at a time.
     Mutant("lease", "int(over) == 0 or (r.outlived", "(r.outlived"),
@@ -182,8 +183,8 @@ MUTANTS = (
     Mutant("starting", "note_newest(r.mid, a.task)", ""),
     Mutant("starting", "note_newest(r.mid, a.newest)", ""),
     Mutant("starting", "if a.above or r.above then", "if a.above then"),
-    Mutant("claim", "more.loss_age = loss[2] or nil,", "more.loss_age = more.newest,"),
-    Mutant("claim", "  more.loss_since = loss[3] or nil\n", ""),
+    Mutant("claim", "more.loss_since = loss[2] or nil,", "more.loss_since = more.newest,"),
+    Mutant("claim", "(now - int(loss[1])) / 1000, loss[3] or nil\n", "(now - int(loss[1])) / 1000, nil\n"),
     Mutant("upkeep", "loss.since = survived_until(began)", "loss.since = nil"),
     Mutant("upkeep", "XREVRANGE', STREAM, id, '-'", "XRANGE', STREAM, '-', id"),
     # Windows.
@@ -488,6 +489,7 @@ MUTANTS = (
     Mutant("follow_ups", "  waits_until(id, r, at)\n", "  due_at(id, r, at)\n"),
     Mutant("starting", "  waits_until(a.id, r, now + a.delay)\n", "  due_at(a.id, r, now + a.delay)\n"),
     *DOUBTS,
+    *CLOCKS,
     *LOSSES,
     *NAMES,
     *LIMITS,

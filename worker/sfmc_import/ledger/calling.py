@@ -20,6 +20,7 @@ from sfmc_import.states import (
     AlreadyEnded,
     Decision,
     DueRequest,
+    EarlierLoss,
     FirstRead,
     Followed,
     Intent,
@@ -207,7 +208,9 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         loss_age=fields.get("loss_age"),
         loss_since=_seconds(fields.get("loss_since")),
         may_be_new=fields.get("is_empty", False),
+        longest_call=fields.get("longest_call", 0.0),
         loss_is_past=fields.get("is_past", False),
+        earlier_losses=tuple(map(_earlier_loss, fields.get("earlier_losses", ()))),
         candidates=frozenset(orjson.loads(fields.get("candidates", "[]"))),
         denied=fields.get("denied"),
         earlier=_earlier_intent(fields),
@@ -215,6 +218,10 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         object_id=fields.get("object_id"),
         other_keys=tuple(key for key in (fields.get("home"), fields.get("asked")) if key),
     )
+
+
+def _earlier_loss(fields: Mapping[str, Any]) -> EarlierLoss:
+    return EarlierLoss(age=fields["age"], newest=fields.get("newest"), since=_seconds(fields.get("since")))
 
 
 def _seconds(time: str | None) -> float | None:

@@ -48,35 +48,70 @@ local function with_lease(decision, more)
   return answer(decision, more)
 end
 
--- The write loss that this start looks for: the one in force, or an earlier one that a request from before it has outlived
--- without a start, held by a pause, an outage or the lack of workers.
+-- Whether the request was recorded when this write loss was noted, or its time was over.
+local function is_after(at) return r.born == at or int(r.at) >= int(at) + cfg.loss_ttl end
+
+-- The losses before the newest one that the request has outlived too; and whether it is proved to be from before all that
+-- it looks for: the one that it may be from after is older than these. By names, for clocks may go back.
+local function earlier_losses()
+  local found, all = {}, cjson.decode(redis.call('HGET', past_loss_key(), 'earlier') or '[]')
+  local left = #all
+  while left > 0 and not is_after(all[left].at) do
+    local loss = all[left]
+    found[#found + 1] = {newest = loss[r.mid], since = loss.since, age = (now - int(loss.at)) / 1000}
+    left = left - 1
+  end
+  for i = 1, left do
+    if all[i].at == r.after then return found, true end
+  end
+  return found, not r.after
+end
+
+-- The newest write loss: the one in force, or one that is past and that a request from before it has outlived without a
+-- start, held by a pause, an outage or the lack of workers.
 local function loss_to_look_for()
   local loss = redis.call('HMGET', loss_key(), 'at', r.mid, 'since', 'empty')
   if loss[1] then return loss end
-  local past = redis.call('HMGET', past_loss_key(), 'at', r.mid, 'since', 'first')
-  if not past[1] or r.after == past[4] or int(r.at) >= int(past[1]) + cfg.loss_ttl then return {} end
+  drop(definition_key(r), d, {'candidates'})
+  local past = redis.call('HMGET', past_loss_key(), 'at', r.mid, 'since')
+  if not past[1] or is_after(past[1]) then return end
   return {past[1], past[2], past[3], false, true}
+end
+
+-- A loss that was noted on a clock which was ahead and was set right is as old as the first look since: starts wait once,
+-- and not until that time comes again. `at` stays, for it names the loss.
+local function age_of(loss)
+  local key = loss[5] and past_loss_key() or loss_key()
+  local from = int(redis.call('HGET', key, 'from') or loss[1])
+  if now < from then
+    from = now
+    redis.call('HSET', key, 'from', str(now))
+    if not loss[5] then keep(key, cfg.loss_ttl) end
+  end
+  return (now - from) / 1000
+end
+
+local function note_losses(loss, more)
+  more.newest, more.loss_age, more.loss_since = loss[2] or nil, age_of(loss), loss[3] or nil
+  more.is_empty, more.is_past = loss[4] and true, loss[5]
+  more.longest_call = int(redis.call('GET', longest_call_key())) / 1000
+  local earlier, is_proved = earlier_losses()
+  more.earlier_losses = earlier
+  -- A loss that is noticed after this makes the claim void (see has_lost_writes).
+  set(request_key(id), r, {loss = loss[1], no_proof = is_proved and '' or '1'})
+  -- What others have named may be the forgotten start of a request that was there when the loss was noted.
+  if r.born == loss[1] then more.candidates = d.candidates end
 end
 
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
-  local loss = loss_to_look_for()
   local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
     newest = newest(r.mid), modified_ns = r.m,
     object_id = object_of(r.definition), asked = r.asked}
   if r.unproved then more.known, more.above, more.intended = r.known or '[]', present(r.above), r.intended end
   if r.unproved then more.bound, more.forgot = present(r.bound), present(r.forgot) end
-  if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
-  -- A loss that is noticed after this makes the claim void (see has_lost_writes).
-  if loss[1] then set(request_key(id), r, {loss = loss[1]}) else drop(request_key(id), r, {'loss'}) end
-  more.loss_since = loss[3] or nil
-  more.is_empty, more.is_past = loss[4] and true, loss[5]
-  -- What a request of before the loss may have started is asked for whoever else has named it.
-  if not loss[1] then
-    drop(definition_key(r), d, {'candidates'})
-  elseif not is_from_before_loss(r) then
-    more.candidates = d.candidates
-  end
+  local loss = loss_to_look_for()
+  if loss then note_losses(loss, more) else drop(request_key(id), r, {'loss'}) end
   return with_lease('start_now', more)
 end
 

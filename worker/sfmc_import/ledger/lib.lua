@@ -402,17 +402,13 @@ local function keeps_places(r, target)
 end
 
 -- A write loss is in force, and nothing proves that the request was recorded before it. A source may reach a server that
--- took over before any worker has noticed it, so what a worker has not decided before is proved by its time alone.
+-- took over before any worker has noticed it, so what a worker has not decided before is proved by its time alone. What
+-- is recorded now came after it: that it is `born` after this loss, no later one.
 local function note_after_loss(id, r, source)
-  local first, kept = unpack(redis.call('HMGET', loss_key(), 'first', 'kept'))
-  if first and (source == 'new' or int(r.at) >= int(kept)) then set(request_key(id), r, {after = first}) end
-end
-
--- Whether a request was recorded before the first of the write losses in force. By its name, for clocks may go back.
-local function is_from_before_loss(r)
-  if not r.after then return true end
-  local first = redis.call('HGET', loss_key(), 'first')
-  return first and r.after ~= first
+  local at, kept = unpack(redis.call('HMGET', loss_key(), 'at', 'kept'))
+  if not at then return end
+  if source == 'new' then set(request_key(id), r, {after = at, born = at})
+  elseif int(r.at) >= int(kept) then set(request_key(id), r, {after = at}) end
 end
 
 -- The only way a state changes: the transition must stand in the table of sfmc_import.states.

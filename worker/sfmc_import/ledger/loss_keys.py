@@ -10,6 +10,14 @@ PROBE = Key(
     ttl=("probe_ttl",),
     meaning="The last number that a process wrote; a smaller one than before means a write loss.",
 )
+LONGEST_CALL = Key(
+    name="longest_call",
+    letter="longestcall",
+    redis_type="string",
+    ttl=("probe_ttl",),
+    meaning="The longest time that a call of any worker may take, in milliseconds; it lives for so much longer, counted"
+    " from the last note of such a worker.",
+)
 NEWEST = Key(
     name="newest",
     letter="newest",
@@ -32,8 +40,8 @@ LOSS = Key(
     redis_type="hash",
     ttl=("loss_ttl",),
     fields=(
-        Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed"),
-        Field(name="first", kind="ms", meaning="when the first of the losses in force was noticed: its name"),
+        Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed: its name"),
+        Field(name="from", kind="ms", meaning="when it was first looked at on a clock that had gone back before `at`"),
         Field(name="kept", kind="ms", meaning="what was recorded before this time was recorded before the loss"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
         Field(name="empty", attribute="may_be_new", meaning="set where the ledger was empty, and may be a new one"),
@@ -48,11 +56,18 @@ PAST_LOSS = Key(
     ttl=("unfinished_ttl",),
     fields=(
         Field(name="at", kind="ms", attribute="noticed_at", meaning="when the newest write loss was noticed"),
-        Field(name="first", kind="ms", meaning="its name, as in `loss`"),
+        Field(name="from", kind="ms", meaning="when it was first looked at on a clock that had gone back before `at`"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
+        Field(
+            name="earlier",
+            kind="json",
+            attribute="earlier_losses",
+            meaning="the losses before it, the oldest first, each with the fields of this one; at most 20: of more the"
+            " two oldest are one",
+        ),
         Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
     ),
     meaning="For requests from before a write loss that were held for longer than the loss was in force.",
 )
 
-LOSS_KEYS = (PROBE, NEWEST, SERVER, LOSS, PAST_LOSS)
+LOSS_KEYS = (PROBE, LONGEST_CALL, NEWEST, SERVER, LOSS, PAST_LOSS)

@@ -7,22 +7,30 @@ local DAY_MS = 86400000
 local HELD_AT_ONCE = 100
 local FORGOTTEN = 600000
 
--- The state of one circuit: that of the account (''), or of one login (`@` and its id), there or in one business unit.
-local function circuit_of(scope)
-  local text = redis.call('HGET', circuit_key(a.account), scope)
-  return text and cjson.decode(text) or {epoch = 0, failures = 0}
-end
-
 local function keep_circuit(scope, c)
   c.seen = now
   redis.call('HSET', circuit_key(a.account), scope, cjson.encode(c))
   keep(circuit_key(a.account), cfg.probe_ttl)
 end
 
--- How long no call is made; a clock that went back makes it no longer than the pause was.
-local function left_of(c)
-  return present(c['until']) and math.min(math.max(0, c['until'] - now), c.pause) or nil
+-- A pause that a clock which went back would make longer begins anew, once.
+local function circuit_from(scope, text)
+  local c = cjson.decode(text)
+  if present(c['until']) and c['until'] - now > c.pause then
+    c['until'] = now + c.pause
+    keep_circuit(scope, c)
+  end
+  return c
 end
+
+-- The state of one circuit: that of the account (''), or of one login (`@` and its id), there or in one business unit.
+local function circuit_of(scope)
+  local text = redis.call('HGET', circuit_key(a.account), scope)
+  return text and circuit_from(scope, text) or {epoch = 0, failures = 0}
+end
+
+-- How long no call is made.
+local function left_of(c) return present(c['until']) and math.max(0, c['until'] - now) or nil end
 
 -- No call was made for so long after its pause: the login is not used any more, or was corrected.
 local function is_forgotten(c) return now - math.max(present(c['until']) or 0, c.seen or 0) > FORGOTTEN end
@@ -36,7 +44,7 @@ end
 local function circuits()
   local found = {}
   for scope, text in pairs(record(circuit_key(a.account))) do
-    local c = cjson.decode(text)
+    local c = circuit_from(scope, text)
     if is_forgotten(c) then redis.call('HDEL', circuit_key(a.account), scope)
     else
       found[#found + 1] = shown(c)
@@ -192,7 +200,11 @@ function steps.probe_circuit()
   local c = circuit_of(a.scope)
   local left = left_of(c)
   if not left then return cjson.encode({state = 'closed', epoch = c.epoch, failures = c.failures}) end
-  local taken = present(c.probe) and c.probe ~= a.probe and math.min(c.probe_until - now, a.probe_ms) or 0
+  if present(c.probe) and c.probe_until - now > a.probe_ms then
+    c.probe_until = now + a.probe_ms
+    keep_circuit(a.scope, c)
+  end
+  local taken = present(c.probe) and c.probe ~= a.probe and c.probe_until - now or 0
   if left <= 0 and taken <= 0 then
     c.probe, c.probe_until = a.probe, now + a.probe_ms
     keep_circuit(a.scope, c)

@@ -410,9 +410,9 @@ class RedisLedger:
         text = None if folders is None else as_json(folders).decode()
         self._run("note_folders", {"watcher": watcher, "text": text})
 
-    def write_probe(self, who: str, count: int) -> bool:
+    def write_probe(self, who: str, count: int, call: float = 0.0) -> bool:
         """See sfmc_import.ports.Ledger.write_probe."""
-        return bool(self._run("write_probe", {"who": who, "count": count}))
+        return bool(self._run("write_probe", {"who": who, "count": count, "call": milliseconds(call)}))
 
     def present(self, process: Process) -> str:
         """See sfmc_import.ports.Ledger.present."""

@@ -107,7 +107,15 @@ REQUEST = RequestKey(
         Field(
             name="after",
             kept_at_end=False,
-            meaning="the write loss, by its first time, before which it is not proved to have been recorded",
+            meaning="the write loss, by its time, before which it is not proved to have been recorded",
+        ),
+        Field(
+            name="born", kept_at_end=False, meaning="the write loss, by its time, that was noted when it was recorded"
+        ),
+        Field(
+            name="no_proof",
+            kept_at_end=False,
+            meaning="1: it is not proved to have been recorded before the write losses that its claim knew of",
         ),
         Field(name="owner", kept_at_end=False, meaning="the worker that has the lease; empty when it was given back"),
         Field(

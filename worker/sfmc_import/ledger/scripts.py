@@ -69,7 +69,7 @@ SELDOM = frozenset(
         *("end_unstarted", "erase", "expire", "expire_ambiguous", "failed_last", "failed_place"),
         *("forget_previous_window", "give_up_reconciling", "hand_on_place", "is_paused", "keeps_places"),
         *("lease_over", "leave_other_places", "leave_place", "leave_places", "let_first_look"),
-        *("let_go_of_attempt", "list_newest", "look_for_place", "moment_of", "note_error", "note_home"),
+        *("let_go_of_attempt", "list_newest", "look_for_place", "moment_of", "note_error", "note_home", "note_losses"),
         *("open_line", "other_suspect", "pass_duplicates", "place_of", "place_waiters_key", "read_first"),
         *("refuse_other_content", "resolve_anew", "restore_window", "take_up_duplicate", "wait_after"),
         *("wait_as_follow_up", "wait_as_suspect", "wait_for_room", "wait_for_window", "wait_paused"),

@@ -68,7 +68,7 @@ function steps.renew_intent(intent)
     -- What sent nothing left nothing in doubt that a later intent must keep.
     if not r.unproved or present(r.forgot) then
       values.known, values.intended = a.known, str(now)
-      if a.unsent or r.forgot then values.forgot = a.unsent and (is_from_before_loss(r) and r.at or '0') or '' end
+      if a.unsent or r.forgot then values.forgot = a.unsent and (present(r.no_proof) and '0' or r.at) or '' end
       if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
       if present(a.bound) or r.bound then values.bound = present(a.bound) or '' end
     end

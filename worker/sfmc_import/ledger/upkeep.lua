@@ -263,32 +263,57 @@ local function survived_until(began)
   return event_time_at(str(began)) or iso(began)
 end
 
+-- So many losses are kept apart beside the newest one.
+local MAX_LOSSES = 20
+
+-- The losses before a new one, the oldest first. Beyond so many the two oldest are one: it was noticed when the newer one
+-- was, and what survived the older one counts.
+local function losses_until(past)
+  local earlier = cjson.decode(past.earlier or '[]')
+  past.earlier = nil
+  if past.at then earlier[#earlier + 1] = past end
+  if #earlier > MAX_LOSSES then
+    local oldest = table.remove(earlier, 1)
+    oldest.at, earlier[1] = earlier[1].at, oldest
+  end
+  return #earlier > 0 and cjson.encode(earlier) or nil
+end
+
+local function keep_past(loss, earlier)
+  erase(past_loss_key())
+  set(past_loss_key(), {}, loss)
+  set(past_loss_key(), {}, {earlier = earlier})
+  keep(past_loss_key(), cfg.unfinished_ttl)
+end
+
 -- From now on starts look for runs that the ledger does not have. While an earlier loss is in force, what survived that
--- one counts: a start since then must not hide the starts that it forgot.
+-- one counts: a start since then must not hide the starts that it forgot. One that is over stays beside the new one.
 local function note_loss()
-  local loss = record(loss_key())
+  local loss, past = record(loss_key()), record(past_loss_key())
+  local earlier = past.earlier
   if not loss.at or loss.empty then
     redis.call('DEL', loss_key())
+    earlier = losses_until(past)
     loss = record(newest_key())
     local began = server_began()
     loss.since = survived_until(began)
-    loss.first, loss.kept = str(now), began and str(began) or nil
+    loss.kept = began and str(began) or nil
   end
+  drop(loss_key(), loss, {'from'})
   loss.at = str(now)
   set(loss_key(), {}, loss)
   keep(loss_key(), cfg.loss_ttl)
   loss.kept = nil
-  redis.call('DEL', past_loss_key())
-  set(past_loss_key(), {}, loss)
-  keep(past_loss_key(), cfg.unfinished_ttl)
+  keep_past(loss, earlier)
 end
 
 -- A ledger that no server answered before is new, or Redis has lost all of it, and whoever would know that has ended.
 -- Nothing tells the one from the other, so starts look for runs in progress; they do not wait.
 local function note_empty()
   if redis.call('EXISTS', loss_key()) == 1 then return end
-  set(loss_key(), {}, {at = str(now), first = str(now), empty = '1'})
+  set(loss_key(), {}, {at = str(now), empty = '1'})
   keep(loss_key(), cfg.loss_ttl)
+  keep_past({at = str(now)}, losses_until(record(past_loss_key())))
 end
 
 -- Notes which run of which server answers: a server that was started anew, or took over, may lack the last writes, and
@@ -310,8 +335,15 @@ function steps.note_server()
   return {number, 1}
 end
 
+-- Workers that are replaced by ones with a shorter time-out may have calls on their way.
+local function note_longest_call()
+  if a.call < int(redis.call('GET', longest_call_key())) then return end
+  redis.call('SET', longest_call_key(), a.call, 'PX', str(cfg.probe_ttl + a.call))
+end
+
 -- Writes the next number of a process and compares the one before: a smaller one means that Redis lost writes.
 function steps.write_probe()
+  note_longest_call()
   local key = probe_key(a.who)
   local found = int(redis.call('GET', key))
   redis.call('SET', key, a.count, 'PX', cfg.probe_ttl)

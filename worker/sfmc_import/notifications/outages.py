@@ -11,7 +11,7 @@ from sfmc_import.faults import ACCOUNT_WIDE
 from sfmc_import.states import COMPLETED
 
 ANSWERED = frozenset({"started", "progressed", "import_failed", *COMPLETED})
-"""Events that show that Marketing Cloud works again."""
+"""Events that show that Marketing Cloud works again, where Marketing Cloud and no operator was their reason."""
 
 FAILED = frozenset({"retrying", "reconciling"})
 
@@ -60,4 +60,9 @@ def turn_of(event: ImportEvent, known: Mapping[str, Outage]) -> Turn | None:
         text = str(event.data.get("text") or "")[:500]
         since = event.time.strftime("%Y-%m-%dT%H:%M:%SZ")
         return Turn("began", Outage(mid=event.mid, id=event.id, since=since, code=code, text=text))
-    return Turn("over", outage) if outage is not None and event.name in ANSWERED else None
+    return Turn("over", outage) if outage is not None and _is_answer(event) else None
+
+
+def _is_answer(event: ImportEvent) -> bool:
+    is_by_operator = event.data.get("matched") == "operator" or event.data.get("resumed")
+    return event.name in ANSWERED and not is_by_operator

@@ -10,7 +10,7 @@ from sfmc_import.settings import Settings
 
 
 class LossView(View):
-    """A loss that starts are careful for `until` then; `since` is when a process noticed it first.
+    """A loss that starts are careful for `until` then; `since` is when a process noticed it last.
 
     `survived_until` is the time of the newest event that Redis still had, null where it had none. `may_be_new`: the
     ledger was empty, and nothing says whether it is a new one.
@@ -45,9 +45,9 @@ def losses(reader: LedgerReader, settings: Settings) -> tuple[LossView, ...]:
     found = reader.loss()
     if not found:
         return ()
-    since, survived, is_new = _date(found["first"]), found.get("survived_until"), bool(found.get("may_be_new"))
+    since, survived, is_new = _date(found["noticed_at"]), found.get("survived_until"), bool(found.get("may_be_new"))
     answer = settings.connect_timeout + settings.read_timeout
-    until = _date(found["noticed_at"] + careful_seconds(answer, settings.results_delay))
+    until = _date(found.get("from", found["noticed_at"]) + careful_seconds(answer, settings.results_delay))
     newest = datetime.fromisoformat(survived) if survived else None
     begin = _NEW if is_new else _LAST if survived else _EMPTY
     said = {"since": _said(since), "until": _said(until), "survived": _said(newest)}

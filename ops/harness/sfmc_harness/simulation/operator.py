@@ -48,8 +48,6 @@ class Console:
     broker: str = ""
     client_id: str = "simulated"
     username: str = ""
-    read_timeout: float = 20.0
-    lease_seconds: float = 300.0
 
     def policy(self, _mid: str, _customer_key: str) -> Policy:
         """See sfmc_import.settings.Settings.policy."""

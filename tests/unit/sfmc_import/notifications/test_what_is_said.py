@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
+from sfmc_import.events.typed import ImportEvent
 from sfmc_import.notifications.chat import MAX_CARD_BYTES, slack_message, teams_message
 from sfmc_import.notifications.choosing import is_wanted
 from sfmc_import.notifications.mail import Mailbox, mail
@@ -136,6 +137,30 @@ def test_the_headers_of_a_mail_hold_one_line_each_and_its_id_stays() -> None:
     assert made["Message-ID"] == mail(of_events([wild], 20), BOX)["Message-ID"]
     assert made.get_content_type() == "text/plain"
     assert "ü" in made.get_content()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        event(2, "started", matched="operator", operator="ann"),
+        event(2, "progressed", resumed=True),
+        event(2, "settled", why="operator"),
+        event(2, "not_started", operator="ann"),
+    ],
+)
+def test_what_an_operator_says_during_an_outage_does_not_end_it(said: ImportEvent) -> None:
+    assert turn_of(said, {"7": Outage(mid="7", id="x", since="", code="17", text="")}) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [event(2, "started", matched="reconciled"), event(2, "progressed", import_status="Processing")],
+)
+def test_an_answer_of_marketing_cloud_ends_an_outage(answer: ImportEvent) -> None:
+    turn = turn_of(answer, {"7": Outage(mid="7", id="x", since="", code="17", text="")})
+
+    assert turn is not None
+    assert turn.kind == "over"
 
 
 def test_a_test_message_says_that_nothing_happened() -> None:

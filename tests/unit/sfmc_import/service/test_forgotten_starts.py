@@ -94,6 +94,22 @@ def test_a_perform_that_was_on_its_way_when_redis_forgot_it_is_waited_for(system
     assert len(system.cloud.performs) == 1
 
 
+def test_a_perform_of_a_worker_with_a_longer_time_out_is_waited_for(system: System):
+    """It was replaced by one with a shorter time-out, and its last call is on its way."""
+    system.submit(request())
+    system.world.ledger.write_probe("old", 1, 300.0)
+    system.world.ledger.write_probe("new", 2, 30.0)
+    system.work()
+    system.world.advance(350)
+    system.sweep()
+    system.work()
+    assert system.cloud.performs == []
+    ran_elsewhere(system, 0)
+    system.live()
+
+    assert len(system.cloud.performs) == 1
+
+
 def meets_an_empty_ledger(system: System) -> None:
     system.world.ledger.server.note("one", 10, system.world.client.execute_command)
 
