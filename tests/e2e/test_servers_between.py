@@ -1,4 +1,6 @@
-"""A server between lets a start through and answers itself that it refuses: the run is found, nothing is sent twice."""
+"""A server between lets a start through and answers that it refuses: its run is found, and is no other start's."""
+
+import json
 
 from celery import Celery
 
@@ -23,3 +25,25 @@ def test_a_start_that_a_server_between_lets_through_and_then_refuses_happens_onc
         performs = {each["customer_key"]: each["task_id"] for each in stack.sandbox.control.performs()}
         assert len(stack.sandbox.control.performs()) == len(STATUSES)
         assert {event["subject"]: event["data"]["task_id"] for event in started.values()} == performs
+
+
+def test_the_run_of_a_cancelled_start_is_not_taken_for_the_next_one() -> None:
+    settings = {"SFMC_RESULTS_DELAY": "5", "SFMC_RECONCILE_DEADLINE": "8"}
+    with running_system(settings) as stack:
+        stack.worker()
+        stack.beat()
+        control = stack.sandbox.control
+        control.define("daily", FileSpec="daily.csv")
+        control.add_fault("late_row", customer_key="daily", seconds=6, count=1)
+        control.add_fault("http_any_after_applying", customer_key="daily", status=429, count=1)
+        first = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
+        stack.await_event("retrying", first)
+        stack.run("cancel", first, "--reason", "wrong file")
+        stack.await_event("start_unknown", first)
+        control.add_fault("drop_before_applying", customer_key="daily", count=1)
+        second = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
+        ended = stack.await_event("start_unknown", second)
+
+        (run,) = [each["task_id"] for each in control.performs()]
+        assert ended["data"]["candidates"] == [run]
+        assert json.loads(stack.run("resolve", first, "--task-id", run, "--json").stdout)["state"] == "started"

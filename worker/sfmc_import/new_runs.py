@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ports import Deps, Refusal
 from sfmc_import.request import fold_key
-from sfmc_import.run_dates import began_at, is_older, seems_older
+from sfmc_import.run_dates import began_at, is_older, seems_newer, seems_older
 from sfmc_import.runs import ManyMatches, NoMatch, OneMatch, Run, is_newer, match_runs
 from sfmc_import.states import Intent, Reconcile, StartNow
 
@@ -18,7 +18,8 @@ DATED_RUNS = 200
 class NewRuns:
     """Runs of no request that an intent did not know; the `doubtful` ones seem to have begun before it.
 
-    After a loss of writes those are doubtful of which nothing proves that they read the file of the request.
+    After a loss of writes those are doubtful of which nothing proves that they read the file of the request; and while
+    the run of an earlier request is not known, those that may be of that request.
     """
 
     ours: frozenset[str]
@@ -68,7 +69,17 @@ def runs_in_doubt(decision: Reconcile, deps: Deps) -> Sequence[Run] | Refusal:
 
 
 def find(runs: Sequence[Run], intent: Intent | Reconcile, mid: str, deps: Deps) -> NewRuns | NotApplied:
-    """Sort out the new ones of these runs; asks for their dates where the intent did not list what existed."""
+    """Sort out the new ones of these runs; those stay doubtful that may be of a start whose run is not known."""
+    found = _new_runs(runs, intent, mid, deps)
+    if isinstance(found, NotApplied) or intent.unknown_until is None:
+        return found
+    last = intent.unknown_until + deps.timing.call
+    later = frozenset(run.task_id for run in runs if run.task_id in found.ours and seems_newer(run.start_date, last))
+    return NewRuns(later, found.doubtful | (found.ours - later))
+
+
+def _new_runs(runs: Sequence[Run], intent: Intent | Reconcile, mid: str, deps: Deps) -> NewRuns | NotApplied:
+    """Compare the runs with the intent; asks for their dates where it did not list what existed."""
     new = {run.task_id: run for run in runs if _is_new(run, intent)}
     unassigned = frozenset(deps.ledger.unassigned_task_ids(mid, new))
     if intent.forgotten_from is not None:

@@ -183,6 +183,7 @@ class Intent:
     `intended_at` is when this was noted, in seconds since 1970. Up to `bound` it was not asked what existed.
     `forgotten_from` is set where nothing was sent, and a start that Redis forgot is looked for: when the request was
     recorded, in the same seconds, if that was before the loss; otherwise 0, and no run proves to be its own.
+    Until `unknown_until` another request of the definition may have sent a start whose run is not known.
     """
 
     known: frozenset[str]
@@ -190,6 +191,7 @@ class Intent:
     bound: str | None = None
     intended_at: float | None = None
     forgotten_from: float | None = None
+    unknown_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +246,7 @@ class Reconcile:
     """Look for the run first: a start may have been applied. `known` TaskResultIDs existed before it was sent.
 
     `above` replaces them where they were not listed: all up to this one existed. `intended_at` is when that was noted.
-    Up to `bound` it was not asked which ones existed. `forgotten_from` as in Intent.
+    Up to `bound` it was not asked which ones existed. `forgotten_from` and `unknown_until` as in Intent.
     `is_last` says that the time to look is over: this is the last query.
     `denied` is the code of an answer that said, without proof, that nothing was started.
     `object_id` is that of the definition.
@@ -256,6 +258,7 @@ class Reconcile:
     bound: str | None = None
     intended_at: float | None = None
     forgotten_from: float | None = None
+    unknown_until: float | None = None
     is_last: bool
     denied: str | None = None
     object_id: str | None = None

@@ -270,12 +270,14 @@ def test_an_intent_that_did_not_ask_for_all_stays_too(scenario: Scenario):
     assert scenario.claim("a").earlier == wanted
 
 
-def test_a_doubted_start_ends_as_unknown_without_another_look(scenario: Scenario):
+def test_a_doubted_start_is_looked_for_too_before_it_ends_as_unknown(scenario: Scenario):
     denied_by_http(scenario)
     lease = scenario.sends("a")
     scenario.ledger.withdraw_intent(lease, unproved=True)
+    assert scenario.ledger.reject(lease, NO) == "reconciling"
+    scenario.world.advance(60)
 
-    assert scenario.ledger.reject(lease, NO) == "start_unknown"
+    assert scenario.ledger.retry(scenario.look("a").lease, BUSY, 30) == "start_unknown"
 
 
 def test_a_refusal_by_http_alone_is_looked_for_before_it_rejects(scenario: Scenario):

@@ -49,6 +49,7 @@ from tests.contract.ledger import (
     test_spellings,
     test_starts,
     test_suspects,
+    test_unknown_starts,
     test_waiting,
 )
 from tests.contract.ledger.scenario import Scenario
@@ -98,6 +99,7 @@ BODIES = (
     test_lines,
     test_shared_tokens,
     test_settling,
+    test_unknown_starts,
 )
 GIVEN = {"scenario", "world"}
 

@@ -2,15 +2,15 @@
 
 from tests.support.mutants.mutant import Mutant
 
-DOUBTS = (
+_ANSWERS = (
     Mutant("starting", "denied = a.denied, doubted", "doubted"),
     Mutant("starting", "doubted = a.doubted and '1' or nil, first", "first"),
     Mutant("starting", "doubted = a.doubted and '1' or nil, first", "doubted = '1', first"),
     Mutant("starting", "if a.unproved and r.sent == '1' then", "if r.sent == '1' then"),
     Mutant("starting", "if a.unproved and r.sent == '1' then", "if a.unproved then"),
     Mutant("starting", "if a.unproved and r.sent == '1' then", "if false then"),
-    Mutant("starting", "{unproved = '1', unlooked = '1'}) end", "{unproved = '1'}) end"),
-    Mutant("starting", "{unproved = '1', unlooked = '1'}) end", "{unlooked = '1'}) end"),
+    Mutant("starting", "{unproved = '1', unlooked = '1', sent_until", "{unproved = '1', sent_until"),
+    Mutant("starting", "{unproved = '1', unlooked = '1', sent_until", "{unlooked = '1', sent_until"),
     Mutant(
         "starting",
         "  note_unproved(r)\n  set(request_key(a.id), r, {sent = '0'})\n",
@@ -41,8 +41,8 @@ DOUBTS = (
     Mutant("starting", "{gave_up = true, rejected = true, expired = true,", "{gave_up = true, rejected = true,"),
     Mutant("starting", "{gave_up = true, rejected = true, expired = true,", "{gave_up = true, expired = true,"),
     Mutant("starting", "rejected = true, expired = true, start_unknown = true}", "rejected = true, expired = true}"),
-    Mutant("duplicates", "if r.doubted or not r.unlooked then", "if not r.unlooked then"),
-    Mutant("duplicates", "if r.doubted or not r.unlooked then", "if r.doubted then"),
+    Mutant("duplicates", "  if not r.unlooked then return", "  if r.doubted or not r.unlooked then return"),
+    Mutant("duplicates", "  if not r.unlooked then return", "  if false then return"),
     Mutant("duplicates", "denied = code, sent = '0', owner = ''", "denied = '', sent = '0', owner = ''"),
     Mutant("duplicates", "owner = '',\n    not_before = at})", "owner = '',\n    not_before = '0'})"),
     Mutant("duplicates", "  drop(request_key(id), r, {'reconcile_until'})\n", ""),
@@ -81,3 +81,22 @@ DOUBTS = (
     Mutant("duplicates", "extra.window_opens = begin_window", "local _ = begin_window"),
     Mutant("starting", "  if owner and owner ~= id and redis", "  if false and redis"),
 )
+_UNKNOWN_STARTS = (
+    Mutant("claim", "last = math.max(last or 0, int(start[2])) end", "last = int(start[2]) end"),
+    Mutant("claim", ",\n    unknown = unknown_until()})", "})"),
+    Mutant("claim", "  if r.unproved then more.unknown = unknown_until() end\n", ""),
+    Mutant("claim", "owner = '', denied = '', sent_until = str(now),", "owner = '', denied = '',"),
+    Mutant("starting", "unlooked = '1', sent_until = str(now)})", "unlooked = '1'})"),
+    Mutant("starting", "    sent_until = str(now), denied = a.denied", "    denied = a.denied"),
+    Mutant("lib", "  if present(r.forgot) then return end\n", ""),
+    Mutant("lib", "{id, r.sent_until or str(now)}", "{id, str(now)}"),
+    Mutant("lib", "if #starts > MAX_UNKNOWN then table.remove(starts, 1) end", ""),
+    Mutant("lib", "MAX_UNKNOWN then table.remove(starts, 1) end", "MAX_UNKNOWN then table.remove(starts) end"),
+    Mutant("lib", "    if start[1] ~= id then others", "    if false then others"),
+    Mutant("lib", "    if start[1] ~= id then others", "    if true then others"),
+    Mutant("lib", "  if #others > 0 then return set", "  if false then return set"),
+    Mutant("lib", "  drop(definition_key(r), d, {'unknown'})\n", ""),
+    Mutant("lib", "  if target == 'start_unknown' then note_unknown(id, r) end\n", ""),
+    Mutant("lib", "  if source == 'start_unknown' then forget_unknown(id, r) end\n", ""),
+)
+DOUBTS = (*_ANSWERS, *_UNKNOWN_STARTS)

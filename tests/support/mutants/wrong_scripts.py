@@ -184,7 +184,7 @@ MUTANTS = (
     Mutant("starting", "note_newest(r.mid, a.newest)", ""),
     Mutant("starting", "if a.above or r.above then", "if a.above then"),
     Mutant("claim", "more.loss_since = loss[2] or nil,", "more.loss_since = more.newest,"),
-    Mutant("claim", "(now - int(loss[1])) / 1000, loss[3] or nil\n", "(now - int(loss[1])) / 1000, nil\n"),
+    Mutant("claim", "age_of(loss), loss[3] or nil\n", "age_of(loss), nil\n"),
     Mutant("upkeep", "loss.since = survived_until(began)", "loss.since = nil"),
     Mutant("upkeep", "XREVRANGE', STREAM, id, '-'", "XRANGE', STREAM, '-', id"),
     # Windows.

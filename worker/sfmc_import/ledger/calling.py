@@ -182,6 +182,7 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
                 bound=fields.get("bound"),
                 intended_at=_at(fields),
                 forgotten_from=_forgotten_from(fields),
+                unknown_until=_unknown_until(fields),
                 denied=fields.get("denied"),
                 object_id=fields.get("object_id"),
                 is_last=fields["late"],
@@ -237,6 +238,7 @@ def _earlier_intent(fields: Mapping[str, Any]) -> Intent | None:
         bound=fields.get("bound"),
         intended_at=_at(fields),
         forgotten_from=_forgotten_from(fields),
+        unknown_until=_unknown_until(fields),
     )
 
 
@@ -246,6 +248,10 @@ def _at(fields: Mapping[str, Any]) -> float | None:
 
 def _forgotten_from(fields: Mapping[str, Any]) -> float | None:
     return int(fields["forgot"]) / 1000 if "forgot" in fields else None
+
+
+def _unknown_until(fields: Mapping[str, Any]) -> float | None:
+    return int(fields["unknown"]) / 1000 if "unknown" in fields else None
 
 
 def _first_read(noted: str | None) -> FirstRead | None:

@@ -103,6 +103,13 @@ local function note_losses(loss, more)
   if r.born == loss[1] then more.candidates = d.candidates end
 end
 
+-- Until when a start of this definition may have been sent whose run is not known.
+local function unknown_until()
+  local last
+  for _, start in ipairs(cjson.decode(d.unknown or '[]')) do last = math.max(last or 0, int(start[2])) end
+  return last and str(last)
+end
+
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
   local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
@@ -110,6 +117,7 @@ local function start_now()
     object_id = object_of(r.definition), asked = r.asked}
   if r.unproved then more.known, more.above, more.intended = r.known or '[]', present(r.above), r.intended end
   if r.unproved then more.bound, more.forgot = present(r.bound), present(r.forgot) end
+  if r.unproved then more.unknown = unknown_until() end
   local loss = loss_to_look_for()
   if loss then note_losses(loss, more) else drop(request_key(id), r, {'loss'}) end
   return with_lease('start_now', more)
@@ -242,7 +250,7 @@ end
 -- The worker is gone and its start may have been applied.
 local function expire_ambiguous()
   set(request_key(id), r, {reconcile_until = str(now + policy.reconcile_deadline),
-    not_before = str(now + cfg.results_delay), owner = '', denied = '',
+    not_before = str(now + cfg.results_delay), owner = '', denied = '', sent_until = str(now),
     first_look = policy.reconcile_deadline > cfg.results_delay and '1' or nil})
   set(definition_key(r), d, {holder = id, lease = '0'})
   keep_definition(r, d)
@@ -323,7 +331,8 @@ local function while_reconciling()
     begin_look()
   end
   return with_lease('reconcile', {known = r.known or '[]', above = r.above, intended = r.intended, denied = present(r.denied),
-    bound = present(r.bound), forgot = present(r.forgot), object_id = object_of(r.definition), late = now >= int(r.reconcile_until)})
+    bound = present(r.bound), forgot = present(r.forgot), object_id = object_of(r.definition), late = now >= int(r.reconcile_until),
+    unknown = unknown_until()})
 end
 
 local HOLDING = {starting = true, retrying = true, reconciling = true}

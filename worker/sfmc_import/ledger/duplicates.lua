@@ -101,7 +101,7 @@ end
 -- Ends such a request, unless its last attempt was answered without proof: then its run is looked for first. `retry`
 -- ends it when no run has appeared.
 local function end_after_look(id, r, state, extra)
-  if r.doubted or not r.unlooked then return end_unstarted(id, r, state, extra) end
+  if not r.unlooked then return end_unstarted(id, r, state, extra) end
   local cause = not extra.code and r.error and cjson.decode(r.error) or extra
   local at, code = str(now + cfg.results_delay), cause.code or state
   set(request_key(id), r, {ending = cjson.encode({state = state, extra = extra}), denied = code, sent = '0', owner = '',

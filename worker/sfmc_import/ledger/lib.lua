@@ -411,6 +411,27 @@ local function note_after_loss(id, r, source)
   elseif int(r.at) >= int(kept) then set(request_key(id), r, {after = at}) end
 end
 
+-- A start whose run is not known may have been sent until this time, which its definition keeps: a run that appears for
+-- a later start may be its own. Who sent nothing, and only looked for what Redis forgot, has none.
+local MAX_UNKNOWN = 10
+local function note_unknown(id, r)
+  if present(r.forgot) then return end
+  local d = record(definition_key(r))
+  local starts = cjson.decode(d.unknown or '[]')
+  starts[#starts + 1] = {id, r.sent_until or str(now)}
+  if #starts > MAX_UNKNOWN then table.remove(starts, 1) end
+  set(definition_key(r), d, {unknown = cjson.encode(starts)})
+end
+
+local function forget_unknown(id, r)
+  local d, others = record(definition_key(r)), {}
+  for _, start in ipairs(cjson.decode(d.unknown or '[]')) do
+    if start[1] ~= id then others[#others + 1] = start end
+  end
+  if #others > 0 then return set(definition_key(r), d, {unknown = cjson.encode(others)}) end
+  drop(definition_key(r), d, {'unknown'})
+end
+
 -- The only way a state changes: the transition must stand in the table of sfmc_import.states.
 local function move(id, r, target, extra, reason)
   local source = r.state or 'new'
@@ -427,6 +448,8 @@ local function move(id, r, target, extra, reason)
   note_reply(id, r, emit(id, r, name, extra))
   note_result(id, r)
   note_failure(id, r, source, target)
+  if target == 'start_unknown' then note_unknown(id, r) end
+  if source == 'start_unknown' then forget_unknown(id, r) end
 end
 
 -- The newest TaskResultID of each business unit: they are whole numbers that grow (seen in samples, not promised).

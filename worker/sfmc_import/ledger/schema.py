@@ -179,6 +179,12 @@ REQUEST = RequestKey(
             meaning="the intent: nothing was sent, and a start that Redis forgot is looked for: a run that began before"
             " this time is named, and not taken; 0: any run",
         ),
+        Field(
+            name="sent_until",
+            kind="ms",
+            kept_at_end=False,
+            meaning="when its newest attempt in doubt was over: no start of it was sent later without an answer",
+        ),
         Field(name="reconcile_until", kind="ms", kept_at_end=False, meaning="the deadline for finding the run"),
         Field(name="first_look", kept_at_end=False, meaning="1: its run is looked for several times, and was not yet"),
         Field(
@@ -328,6 +334,12 @@ DEFINITION = Key(
             kind="json",
             meaning="while a write loss is in force: TaskResultIDs of no request that a `start_unknown` has named",
         ),
+        Field(
+            name="unknown",
+            kind="json",
+            meaning="requests that ended as `start_unknown` and were not resolved, the newest ten: each with the time"
+            " in ms until which its start may have been sent. A later start in doubt takes no run from before",
+        ),
         Field(name="named", meaning="the key that it has now, in small letters, if that is not its first one"),
     ),
 )
@@ -434,14 +446,10 @@ ACCOUNT = Key(
     meaning="The account that the ledger belongs to. Bounded: one key.",
 )
 DUPLICATES = Key(
-    name="duplicates",
-    letter="u",
-    parts=("request_id",),
-    redis_type="zset",
-    ttl=("request_ttl",),
+    name="duplicates", letter="u", parts=("request_id",), redis_type="zset", ttl=("request_ttl",),
     meaning="The newest ten duplicates of a request that has not started: request id → time of arrival. One is taken up"
     " if that request ends without a start. Until then their records keep all fields.",
-)
+)  # fmt: skip
 DELIVERY = Key(
     name="delivery",
     letter="delivery",
@@ -454,13 +462,9 @@ DELIVERY = Key(
     meaning="A name at a target to which files are delivered (a digest of target, folder and name).",
 )
 LOCK_OUT = Key(
-    name="lock_out",
-    letter="lock_out",
-    parts=("target",),
-    redis_type="string",
-    ttl=("request_ttl",),
+    name="lock_out", letter="lock_out", parts=("target",), redis_type="string", ttl=("request_ttl",),
     meaning="When a target refused a login, in seconds since 1970: no process tries it for its `lock_out`.",
-)
+)  # fmt: skip
 INBOX = Key(
     name="inbox", letter="inbox", parts=("source",), redis_type="stream",
     meaning="Events that were posted to a source whose files are delivered, each in the field `event`, until its file"

@@ -68,6 +68,7 @@ SELDOM = frozenset(
         *("admit_one", "admit_suspect", "defer", "end_after_look", "end_lost", "end_unresolved"),
         *("end_unstarted", "erase", "expire", "expire_ambiguous", "failed_last", "failed_place"),
         *("forget_previous_window", "give_up_reconciling", "hand_on_place", "is_paused", "keeps_places"),
+        *("forget_unknown", "note_unknown", "unknown_until"),
         *("lease_over", "leave_other_places", "leave_place", "leave_places", "let_first_look"),
         *("let_go_of_attempt", "list_newest", "look_for_place", "moment_of", "note_error", "note_home", "note_losses"),
         *("open_line", "other_suspect", "pass_duplicates", "place_of", "place_waiters_key", "read_first"),

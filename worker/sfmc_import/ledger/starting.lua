@@ -86,7 +86,7 @@ function steps.record_intent() return steps.renew_intent(true) end
 
 -- The answer to what was sent does not prove that nothing was applied: its intent stays, and its run is looked for.
 local function note_unproved(r)
-  if a.unproved and r.sent == '1' then set(request_key(a.id), r, {unproved = '1', unlooked = '1'}) end
+  if a.unproved and r.sent == '1' then set(request_key(a.id), r, {unproved = '1', unlooked = '1', sent_until = str(now)}) end
 end
 
 -- Takes the mark of `renew_intent` back.
@@ -198,7 +198,7 @@ function steps.mark_ambiguous()
   if r.state == 'reconciling' then return 1 end
   if r.state ~= 'starting' then return 0 end
   set(request_key(a.id), r, {not_before = str(now + a.delay), reconcile_until = str(now + a.reconcile_deadline), owner = '',
-    denied = a.denied, doubted = a.doubted and '1' or nil, first_look = a.reconcile_deadline > a.delay and '1' or nil})
+    sent_until = str(now), denied = a.denied, doubted = a.doubted and '1' or nil, first_look = a.reconcile_deadline > a.delay and '1' or nil})
   set(definition_key(r), d, {lease = '0'})
   move(a.id, r, 'reconciling', {code = a.code, text = a.text})
   due_at(a.id, r, now + a.delay)
