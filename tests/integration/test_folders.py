@@ -9,10 +9,13 @@ import pytest
 from redis import Redis
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor_folders import check_folders, check_old_definitions
+from sfmc_import.cli.doctor_redis import check_redis
 from sfmc_import.cli.main import cli
 from sfmc_import.events import kind
-from sfmc_import.operations import forgetting, requests, servers
+from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.operations import forgetting, in_doubt, requests, servers
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.overview import overview
@@ -179,6 +182,33 @@ def test_a_list_of_definitions_that_is_old_is_said_with_its_begin_wherever_files
     assert asked(world, "GET", "/v1/unmatched?mid=7").json()["old_definitions"] == []
 
 
+def test_a_file_without_a_definition_says_that_the_list_may_be_old_while_no_call_is_made(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = world.access.settings
+    quota = open_ledger(settings).quota(quota_limits(settings))
+    for number in range(3):
+        quota.report(f"{MID}@01d0", f"probe{number}", 0, "failed", code="token_refused", text="no right", by="client a")
+    world.client.note_folders("h:1:x", [FOLDER | {"files": [{"name": "a.csv", "reason": "unmatched", "age": 1.0}]}])
+    stray = {"location": "/data/in", "name": "a.csv", "fingerprint": "f" * 32}
+    said = {"mid": MID, "file": stray, "reason": "no_match", "text": "no route and no FileSpec names it"}
+    world.access.ledger().report("arrival/1", "unrouted", MID, stray["name"], said)
+    whole = asked(world, "GET", "/v1/status").json()
+    [trouble] = whole["troubles"]
+    [file] = whole["folders"][0]["files"]
+    [old] = asked(world, "GET", "/v1/unmatched").json()["old_definitions"]
+    capsys.readouterr()
+    cli.main(["status", "--unmatched"], "sfmc-import", standalone_mode=False)
+
+    assert (trouble["mid"], trouble["codes"], trouble["until"] is not None) == (MID, ["token_refused"], True)
+    assert "the list of definitions may be old: calls fail since 20" in file["text"]
+    assert (old["mid"], old["text"]) == (MID, "no right (failed for client a)")
+    assert "they cannot be read anew since 20" in " ".join(capsys.readouterr().out.split())
+    for path in ("/", "/unmatched", "/search?q=a.csv"):
+        assert "token_refused" in world.person("viewer").see(path).text
+    assert f"Business unit {MID}: circuit_open since" in world.person("viewer").see("/").text
+
+
 def test_a_folder_whose_watcher_vanished_is_an_alarm_until_an_operator_forgets_it(world: World) -> None:
     world.client.note_folders("h:1:x", [FOLDER])
     vanish(world)
@@ -284,6 +314,36 @@ def test_a_folder_whose_watcher_was_stopped_is_said_without_an_alarm(world: Worl
     assert "banner" not in page.partition("its watcher was stopped")[0].partition('<main id="main"')[2].replace(
         'banner warn">No worker', ""
     ).replace('banner warn">No beat', "")
+
+
+def test_a_redis_that_is_a_replica_leaves_open_whether_processes_live_and_calls_none_missing(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    person, request = world.person("viewer"), world.submit(name="waits.csv")
+    world.client.note_folders("h:1:x", [FOLDER])
+    vanish(world)
+    world.access.client.replicaof("127.0.0.1", 9)
+    try:
+        whole, page, of_key = status(world.access), person.see("/").text, standing(world.access, "orders", MID)
+        shown, found = requests.show(world.access, request).waiting, list(check_redis(world.access.settings, "worker"))
+        capsys.readouterr()
+        cli.main(["status"], "sfmc-import", standalone_mode=False)
+        said = " ".join(capsys.readouterr().out.split())
+    finally:
+        world.access.client.replicaof("NO", "ONE")
+
+    unknown = "hether a worker runs is not known (none has run yet): Redis takes no writes"
+    assert [each.server for each in whole.servers] == ["Redis"]
+    assert (whole.folders[0].text, whole.folders[0].command) == (in_doubt.NOT_KNOWN, None)
+    assert shown is not None
+    doctor = " ".join(f"{each.text} {each.fix}" for each in found)
+    for text in (" ".join(whole.missing), page, " ".join(of_key.missing), shown.text, said, doctor):
+        assert unknown in text
+        assert "No worker runs" not in text
+        assert "start sfmc-import" not in text
+    assert "NO WATCHER READS IT" not in page + said + doctor
+    assert status(world.access).folders[0].text.startswith("NO WATCHER READS IT")
+    assert status(world.access).missing[0].startswith("no worker runs")
 
 
 def test_a_redis_that_is_full_is_a_trouble_of_its_own_and_folders_are_reported_all_the_same(world: World) -> None:

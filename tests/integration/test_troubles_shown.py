@@ -10,6 +10,8 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.attempts import ASKED_BEFORE, SENT
 from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor import check_circuits
+from sfmc_import.cli.doctor_folders import check_losses
+from sfmc_import.cli.main import cli
 from sfmc_import.cli.overview import whole_lines
 from sfmc_import.cli.repair import what_is_next
 from sfmc_import.cli.requests_shown import request_lines, table_lines
@@ -22,9 +24,9 @@ from sfmc_import.ledger.broker_state import BrokerState
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import ledger_settings, open_ledger
 from sfmc_import.ledger.operator_keys import WARNINGS
-from sfmc_import.operations import actions, requests
+from sfmc_import.operations import actions, requests, tokens
 from sfmc_import.operations.broker import NO_WORKER_HEARS
-from sfmc_import.operations.errors import ConflictError
+from sfmc_import.operations.errors import ConflictError, NotFoundError
 from sfmc_import.operations.fixing import advice_for_wait, fix_for
 from sfmc_import.operations.overview import overview
 from sfmc_import.operations.status import standing, status
@@ -32,7 +34,8 @@ from sfmc_import.policy import Policy
 from sfmc_import.runs import Accepted, Definition
 from sfmc_import.settings import load
 from sfmc_import.states import Lease, StartNow
-from tests.support.console import MID, World, console_over
+from sfmc_import.worker_process import WriteLossWatch
+from tests.support.console import MID, Person, World, console_over
 
 NO_BROKER = "redis://127.0.0.1:9/0"
 
@@ -318,3 +321,61 @@ def test_an_outage_of_the_broker_counts_from_its_first_note_and_ends_with_one(wo
     assert [each.partition(" (")[0] for each in missing] == ["no worker runs", "no beat runs"]
     state.note(is_away=False)
     assert world.access.reader.broker_away_since() is None
+
+
+def test_a_loss_of_writes_is_an_alarm_on_every_surface_until_starts_are_careful_no_more(
+    world: World, redis_server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = world.submit(name="gone.csv")
+    ledger = open_ledger(world.access.settings)
+    watch = WriteLossWatch(ledger)
+    assert not watch.beat()
+    world.access.client.flushall()
+    assert watch.beat()
+    [loss] = status(world.access).losses
+    person = Person(world.http)
+    login = person.see("/login").text
+    person.log_in(tokens.add(world.access, "eve", "viewer", "test"))
+    refused = world.http.request("GET", "/v1/status", headers={"authorization": f"Bearer {world.tokens['viewer']}"})
+    monkeypatch.setenv("SFMC_REDIS_URL", redis_server.url)
+    monkeypatch.setenv("SFMC_ACCOUNT_ID", MID)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["status"], "sfmc-import", standalone_mode=False)
+    shown = " ".join(capsys.readouterr().out.split())
+    with pytest.raises(NotFoundError, match="Redis lost writes, noticed at 20"):
+        requests.show(world.access, gone)
+
+    assert (loss.survived_until, loss.may_be_new, loss.until > loss.since) == (None, False, True)
+    assert loss.text.startswith(f"Redis was empty at {loss.since:%Y-%m-%d %H:%M:%S} UTC: nothing of before is known")
+    assert f"Until {loss.until:%Y-%m-%d %H:%M:%S} UTC each start looks first for runs" in loss.text
+    assert "submit again what is not shown here" in loss.advice
+    assert (ended.value.code, loss.text in shown, loss.text in person.see("/").text) == (1, True, True)
+    assert all("Redis lost writes, noticed at 20" in text for text in (login, refused.text))
+    assert [(each.level, each.check) for each in check_losses((loss,))] == [("fail", "losses")]
+    assert overview(world.access).losses == (loss,)
+
+
+def test_a_ledger_that_lost_its_last_writes_says_from_when_the_newest_event_is(world: World) -> None:
+    world.submit(name="kept.csv")
+    ledger = open_ledger(world.access.settings)
+    ledger.write_probe("w", 5)
+    [loss] = status(world.access).losses
+
+    assert loss.survived_until is not None
+    assert f"the newest event that it still had is of {loss.survived_until:%Y-%m-%d %H:%M:%S} UTC" in loss.text
+    assert "tokens" not in loss.advice
+
+
+def test_an_empty_ledger_that_may_be_new_is_said_without_an_alarm(
+    world: World, redis_server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    access = ReadAccess(world.access.settings.model_copy(update={"prefix": "other:"}))
+    access.ledger().server.note("one", 5, access.client.execute_command)
+    monkeypatch.setenv("SFMC_REDIS_URL", redis_server.url)
+    monkeypatch.setenv("SFMC_PREFIX", "other:")
+    cli.main(["status"], "sfmc-import", standalone_mode=False)
+    [loss] = status(access).losses
+
+    assert loss.may_be_new
+    assert "The ledger was empty at 20" in " ".join(capsys.readouterr().out.split())
+    assert [each.level for each in check_losses((loss,))] == ["warn"]

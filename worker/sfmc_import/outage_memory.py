@@ -11,6 +11,7 @@ class OutageMemory:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._since: dict[str, float] = {}
+        self._answered: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def failed(self, what: str) -> float | None:
@@ -25,3 +26,9 @@ class OutageMemory:
         """Note that it answered."""
         with self._lock:
             self._since.pop(what, None)
+            self._answered[what] = self._clock()
+
+    def last_answer(self, what: str) -> float | None:
+        """Give when it answered last, as far as this process has noted it."""
+        with self._lock:
+            return self._answered.get(what)

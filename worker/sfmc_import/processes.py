@@ -19,6 +19,9 @@ ALIVE_SECONDS = 20.0
 _WITHOUT_A_WORKER = "requests are kept, and are started when one runs"
 _WITHOUT_A_BEAT = "what waits, is tried again or is followed is kept until one runs"
 
+NOT_KNOWN = "whether"
+"""So begins what is said of processes that may live, and cannot say so."""
+
 TakeOver = Literal["taken", "workers", "unfinished"]
 """What became of giving a ledger to another account: done, its workers live still, it has requests of the other."""
 
@@ -58,6 +61,19 @@ class Running:
             for kind, number, seen, what in (
                 ("worker", self.workers, self.worker_seen, _WITHOUT_A_WORKER),
                 ("beat", self.beats, self.beat_seen, _WITHOUT_A_BEAT),
+            )
+            if not number
+        )
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The same where Redis takes no writes: who is missing may live, and cannot say so."""
+        return tuple(
+            f"{NOT_KNOWN} a {kind} runs is not known{_last_seen(seen, self.now)}: Redis takes no writes, so none can"
+            " say that it lives"
+            for kind, number, seen in (
+                ("worker", self.workers, self.worker_seen),
+                ("beat", self.beats, self.beat_seen),
             )
             if not number
         )

@@ -74,6 +74,14 @@ def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe
     return Trouble(f"{place} {text}", _advice(fix, variable), lasts=False, is_away=is_away)
 
 
+def in_short(error: BaseException, address: RedisAddress, variable: str) -> tuple[str, str]:
+    """Say what Redis does, and what to do, without its address and its own words: for readers of a server."""
+    found = trouble(error, address, variable)
+    text = found.text.removeprefix(f"Redis at {address.shown} ")
+    short = text if text in _REFUSALS else text.partition(":")[0]
+    return short, found.advice.in_words()
+
+
 def _advice(fix: str | Advice, variable: str) -> Advice:
     return fix if isinstance(fix, Advice) else Advice((fix.format(variable=variable),))
 
@@ -111,6 +119,8 @@ _NO_WRITES = (
     ),
 )
 """States in which a server answers and yet takes no writes: a part of its error, what that means, what to do."""
+
+_REFUSALS = frozenset(text for _, text, _ in _NO_WRITES)
 
 
 def _passing(error: BaseException, reason: str) -> tuple[str, str]:

@@ -5,9 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime
 
-from sfmc_import.operations import folders, forgetting, listing, refreshing, resuming, runs, status
+from sfmc_import.operations import forgetting, in_doubt, listing, refreshing, resuming, runs, status
 from sfmc_import.operations import requests as questions
-from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.views import ActionView, ExplainedView, FolderView, RequestView
 from sfmc_server.callers import Access, Cursor, Limit, Operates, Reads, RequestId, Shows
 from sfmc_server.explaining import Explainer
@@ -62,7 +61,7 @@ def list_folders(
 
     With `file` those in which a file of this name waits, and these files alone.
     """
-    return list(folders.folders(access.reader, login_of(access.settings), named=file))
+    return list(in_doubt.folders(access, file))
 
 
 @router.post("/folders/forget", tags=["status"])

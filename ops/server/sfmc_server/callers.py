@@ -12,14 +12,13 @@ from sfmc_import.client import Client
 from sfmc_import.operations import listing, requests, tokens
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.operations.limits import MAX_TEXT
+from sfmc_import.operations.lost_writes import said_of_loss
 from sfmc_import.operations.views import RequestView, View
 from sfmc_server.answers import PROBLEMS
 from sfmc_server.authentication import bearer_token
 from sfmc_server.description import described_problem
+from sfmc_server.outages import REDIS
 from sfmc_server.parameters import check_parameters
-
-OF_API = "the API"
-"""The name under which the memory of outages has what kept the API from an answer."""
 
 
 class Caller(View):
@@ -50,9 +49,10 @@ def _caller(request: Request, what: str) -> Caller:
     token = bearer_token(request.headers)
     access: ReadAccess = request.app.state.access
     found = tokens.known(access, token) if token else None
-    access.outages.answered(OF_API)
+    if token:
+        access.outages.answered(REDIS)
     if found is None:
-        raise UnauthorizedError
+        raise UnauthorizedError(said_of_loss(access, "tokens"))
     if found.role not in _ALLOWED[what]:
         raise ForbiddenError
     return Caller(name=found.name, role=found.role, sources=found.sources)

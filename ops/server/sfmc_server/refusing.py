@@ -1,16 +1,16 @@
 """The problems of the API: which error is answered with which type and status."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from starlette.responses import Response
 
 import sfmc_transport.dead_letters as letters
+from sfmc_import.access import ReadAccess
 from sfmc_import.display import clause
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ledger.calling import is_defect
@@ -24,7 +24,8 @@ from sfmc_import.operations.errors import (
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_server.answers import PROBLEMS, Answer, later, problem, response
-from sfmc_server.callers import OF_API, ForbiddenError, UnauthorizedError
+from sfmc_server.callers import ForbiddenError, UnauthorizedError
+from sfmc_server.outages import said_of_redis
 
 log = structlog.get_logger("sfmc_server.refusing")
 _STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422, PreconditionError: 412}
@@ -39,7 +40,7 @@ def add_to(app: FastAPI) -> None:
         IdTakenError: lambda error: named("idempotency_key_reused", 422, str(error)),
         BadRequestError: lambda error: named("invalid", 422, "; ".join(getattr(error, "problems", [str(error)]))),
         RequestValidationError: _of_validation,
-        UnauthorizedError: lambda _: _typed("unauthorized", problem(401, "give a token", WWW_Authenticate="Bearer")),
+        UnauthorizedError: _unauthorized,
         ForbiddenError: lambda error: named("forbidden", 403, str(error) or "the role of this token does not allow it"),
         Exception: _internal,
     }
@@ -54,24 +55,16 @@ def _internal(error: Exception) -> Answer:
     return named("internal", 500, "a defect of the server: its log has more")
 
 
-def _unavailable(error: Exception, since: float | None) -> Answer:
-    answer = later(1.0)
-    known = (
-        since and f"; it has not answered this server since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    )
-    text = {"detail": f"the server cannot do it now: {_who(error)}; try again{known or ''}"}
+def _unauthorized(error: Exception) -> Answer:
+    return _typed("unauthorized", problem(401, f"give a token{error}", WWW_Authenticate="Bearer"))
+
+
+def _unavailable(error: Exception, access: ReadAccess) -> Answer:
+    answer, said = later(1.0), said_of_redis(error, access)
+    who = f"Redis {said.text} ({said.fix})" if said else "Redis or Marketing Cloud does not answer"
+    since = f"; {said.since}" if said and said.since else ""
+    text = {"detail": f"the server cannot do it now: {who}; try again{since}"}
     return _typed("unavailable", Answer(answer.status, {**answer.body, **text}, answer.headers))
-
-
-def _who(error: Exception) -> str:
-    """Say who does not do its part; addresses stay in the log."""
-    cause = error if isinstance(error, RedisError) else error.__cause__ or error
-    cause = cause.__cause__ or cause
-    if isinstance(cause, ResponseError):
-        return "Redis takes no writes now (doctor says why)"
-    if isinstance(cause, (RedisError, LedgerUnavailableError)):
-        return "Redis does not answer (start it)"
-    return "Redis or Marketing Cloud does not answer"
 
 
 def _handler(answer: Callable[[Exception], Answer]) -> Any:
@@ -84,7 +77,7 @@ def _handler(answer: Callable[[Exception], Answer]) -> Any:
 async def _outage(request: Request, error: Exception) -> Response:
     if isinstance(error, RedisError) and is_defect(error):
         return response(_internal(error))
-    return response(_unavailable(error, request.app.state.access.outages.failed(OF_API)))
+    return response(_unavailable(error, request.app.state.access))
 
 
 def _of_operation(error: Exception) -> Answer:

@@ -103,11 +103,14 @@ class Always:
         return f"{self.number}-0"
 
 
-def api_says_since_when(world: World) -> None:
+def api_says_since_when(world: World) -> str:
     asked = {"authorization": f"Bearer {world.tokens['viewer']}"}
     first, second = (world.http.request("GET", "/v1/status", headers=asked).json()["detail"] for _ in range(2))
-    assert first == "the server cannot do it now: Redis does not answer (start it); try again"
-    assert second.startswith(f"{first}; it has not answered this server since 20")
+    begin = (
+        "the server cannot do it now: Redis does not answer (start it); try again; it answered this server last at 20"
+    )
+    assert (first.startswith(begin), first == second) == (True, True)
+    return first.rpartition("; ")[2]
 
 
 def test_while_redis_is_away_the_pages_say_so_and_come_back_by_themselves(own_valkey) -> None:
@@ -127,10 +130,9 @@ def test_while_redis_is_away_the_pages_say_so_and_come_back_by_themselves(own_va
         away = person.see("/")
         assert ("Redis does not answer" in away.text, away.headers["retry-after"]) == (True, "5")
         assert '<meta http-equiv="refresh" content="5">' in away.text
-        assert "Redis has not answered this console since 20" in away.text
         assert "watchers keep their files" in away.text
         assert "To do: start Redis" in away.text
-        api_says_since_when(world)
+        assert f"Since when: {api_says_since_when(world)}." in away.text
         refused = person.ask("POST", f"/request/cancel?id={request}", data={"csrf": "x"})
         assert (refused.status_code, "Nothing was changed" in refused.text) == (503, True)
         assert 'http-equiv="refresh"' not in refused.text
@@ -139,3 +141,19 @@ def test_while_redis_is_away_the_pages_say_so_and_come_back_by_themselves(own_va
         own_valkey.restart()
         eventually(lambda: not feed.is_away, 30, "the feed reads again")
         assert b"event: change" in page.hear(b"event: change")
+
+
+def test_a_redis_that_refuses_the_login_is_said_so_by_console_and_api(own_valkey) -> None:
+    with console_over(own_valkey.url) as world:
+        person = world.person("viewer")
+        world.access.client.config_set("requirepass", "another")
+        world.access.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no")
+        asked = {"authorization": f"Bearer {world.tokens['viewer']}"}
+        detail = world.http.request("GET", "/v1/status", headers=asked).json()["detail"]
+        page = person.see("/")
+
+    fix = "check user and password in SFMC_REDIS_URL"
+    assert detail.startswith(f"the server cannot do it now: Redis refuses the login ({fix}")
+    assert (page.status_code, "<h1>Redis refuses the login</h1>" in page.text, fix in page.text) == (503, True, True)
+    assert "does not answer" not in detail + page.text
+    assert "start Redis" not in page.text

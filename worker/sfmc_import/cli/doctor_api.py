@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from sfmc_import.api_client import ApiClient
 from sfmc_import.api_client.wire import shown
 from sfmc_import.cli.doctor_addresses import is_plain_http
-from sfmc_import.cli.doctor_folders import check_folders, check_old_definitions
+from sfmc_import.cli.doctor_folders import check_folders, check_losses, check_old_definitions
 from sfmc_import.errors import SfmcImportError
+from sfmc_import.processes import NOT_KNOWN
 from sfmc_import.redis_server import Finding
 
+LET_IT_WRITE = "let Redis take writes again"
 START_THEM = "start sfmc-import worker and sfmc-import beat there, or find out why they stand still"
 
 
@@ -24,7 +26,8 @@ def check_api(api: ApiClient) -> Iterator[Finding]:
     yield Finding("ok", "api", f"{shown(api.url)} answers and knows the token")
     wrong = (*running.missing, *running.late)
     if wrong:
-        yield Finding("warn", "processes", "; ".join(wrong), START_THEM)
+        in_doubt = any(each.startswith(NOT_KNOWN) for each in wrong)
+        yield Finding("warn", "processes", "; ".join(wrong), LET_IT_WRITE if in_doubt else START_THEM)
     else:
         yield Finding("ok", "processes", f"workers: {running.workers}, beats: {running.beats}")
     yield from _check_whole(api)
@@ -38,5 +41,6 @@ def _check_whole(api: ApiClient) -> Iterator[Finding]:
         return
     for each in whole.servers:
         yield Finding("fail", each.check, each.text, each.fix)
+    yield from check_losses(whole.losses)
     yield from check_folders(whole.folders)
     yield from check_old_definitions(whole.old_definitions)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from sfmc_import.operations.folders import sentence
+from sfmc_import.operations.lost_writes import LossView
 from sfmc_import.operations.outdated import OldDefinitionsView
 from sfmc_import.operations.outdated import sentence as sentence_of_old
 from sfmc_import.operations.views import FolderView
@@ -32,6 +33,11 @@ def check_folders(found: Sequence[FolderView]) -> Iterator[Finding]:
 def check_old_definitions(found: Sequence[OldDefinitionsView]) -> Iterator[Finding]:
     """Say by which old lists of definitions files are routed: that works, and what is new there is not seen."""
     return (Finding("warn", "definitions", sentence_of_old(each), each.advice) for each in found)
+
+
+def check_losses(found: Sequence[LossView]) -> Iterator[Finding]:
+    """Say what Redis has lost: a failure while starts are careful; a ledger that may be new is none."""
+    return (Finding("warn" if each.may_be_new else "fail", "losses", each.text, each.advice) for each in found)
 
 
 def to_do_about(folder: FolderView) -> str:

@@ -8,7 +8,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import.access import redis_errors
-from sfmc_import.cli.doctor_folders import check_folders, check_old_definitions
+from sfmc_import.cli.doctor_folders import check_folders, check_losses, check_old_definitions
 from sfmc_import.cli.output import seconds
 from sfmc_import.errors import SINCE_WHEN
 from sfmc_import.ledger.keys import Keys
@@ -16,6 +16,8 @@ from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
+from sfmc_import.operations.in_doubt import doubted
+from sfmc_import.operations.lost_writes import losses
 from sfmc_import.operations.outdated import old_definitions
 from sfmc_import.operations.servers import check_writes
 from sfmc_import.ports import LedgerUnavailableError
@@ -44,11 +46,10 @@ def check_redis(settings: Settings, role: RoleName) -> Iterator[Finding]:
         if answered:
             if settings.broker == settings.redis:
                 yield check_rights(client, role, settings.prefix)
-            if role != "reader":
-                yield check_writes(client, Keys(settings.prefix).tag, settings.redis, "SFMC_REDIS_URL")
-            yield from _ledger(client, settings)
+            takes_writes = yield from _writes(client, role, settings)
+            yield from _ledger(client, settings, takes_writes=takes_writes)
             if role == "worker" and settings.broker == settings.redis:
-                yield from _queue(client, settings)
+                yield from _queue(client, settings, takes_writes=takes_writes)
     if settings.broker != settings.redis:
         with connect(settings.broker, retries=0) as client:
             answered = yield from _server(
@@ -59,6 +60,15 @@ def check_redis(settings: Settings, role: RoleName) -> Iterator[Finding]:
                 yield check_writes(client, queue, settings.broker, "SFMC_BROKER_URL")
             if answered and role == "worker":
                 yield from _queue(client, settings)
+
+
+def _writes(client: Redis, role: RoleName, settings: Settings) -> Generator[Finding, None, bool]:
+    """Tell whether the ledger takes writes; who only reads does not find out."""
+    if role == "reader":
+        return True
+    found = check_writes(client, Keys(settings.prefix).tag, settings.redis, "SFMC_REDIS_URL")
+    yield found
+    return found.level != "fail"
 
 
 def _server(
@@ -78,22 +88,24 @@ def _server(
     return len(found) > 1
 
 
-def _ledger(client: Redis, settings: Settings) -> Iterator[Finding]:
+def _ledger(client: Redis, settings: Settings, *, takes_writes: bool) -> Iterator[Finding]:
     reader = LedgerReader(client, Keys(settings.prefix))
     try:
         owner, running, overdue = reader.account(), reader.running(), reader.longest_overdue()
+        lost = losses(reader, settings)
         watched, old = folders(reader, login_of(settings)), old_definitions(reader, login_of(settings))
     except LedgerUnavailableError as error:
         yield Finding("fail", "ledger", f"cannot be read: {error}", "see the findings above")
         return
+    yield from check_losses(lost)
     yield check_account(owner, settings.account)
-    yield check_processes(running, overdue)
+    yield check_processes(running, overdue, takes_writes=takes_writes)
     yield check_overdue(overdue)
-    yield from check_folders(watched)
+    yield from check_folders(watched if takes_writes else doubted(watched))
     yield from check_old_definitions(old)
 
 
-def _queue(broker: Redis, settings: Settings) -> Iterator[Finding]:
+def _queue(broker: Redis, settings: Settings, *, takes_writes: bool = True) -> Iterator[Finding]:
     """Look at the messages that wait, twice if a worker runs: one that is first both times is not taken."""
     queue = f"{settings.broker_prefix}{QUEUE}"
     try:
@@ -109,7 +121,8 @@ def _queue(broker: Redis, settings: Settings) -> Iterator[Finding]:
     except (LedgerUnavailableError, RedisError) as error:
         yield Finding("fail", "queue", f"cannot be read: {error}", "see the findings above")
         return
-    yield check_queue(waiting, is_taken=first is None, workers=workers)
+    if workers or takes_writes:
+        yield check_queue(waiting, is_taken=first is None, workers=workers)
     if left:
         yield check_left(left)
     if unread:
@@ -156,12 +169,14 @@ def check_account(owner: str, account: str) -> Finding:
     return Finding("fail", "account", text, MOVE)
 
 
-def check_processes(running: Running, overdue: float = 0.0) -> Finding:
+def check_processes(running: Running, overdue: float = 0.0, *, takes_writes: bool = True) -> Finding:
     """Say which processes carry requests on; a failure when a request is due, for so many seconds, that none takes.
 
     Without one it is a warning: before the first worker starts, an installation may be sound.
     """
     fix = _start(running)
+    if running.missing and not takes_writes:
+        return Finding("warn", "processes", "; ".join(running.unknown), "see the findings above")
     if running.missing and overdue > 0:
         text = f"{'; '.join(running.missing)}; a request that is due has waited for {seconds(overdue)}"
         return Finding("fail", "processes", text, fix)

@@ -21,6 +21,7 @@ from sfmc_import.cli.requests_shown import (
 )
 from sfmc_import.cli.unmatched import MOST, unmatched_lines
 from sfmc_import.display import Coloured
+from sfmc_import.errors import FAILURE
 from sfmc_import.events import line
 from sfmc_import.operations import broker, servers
 from sfmc_import.operations.business_units import are_several
@@ -75,7 +76,8 @@ def status(customer_key: str | None, *, listed: str | None, mid: str | None, las
     --unmatched lists files that watchers and sources saw and that start nothing: each file once, as long as its event
     is among the newest 50,000. One that became a request later is left out.
 
-    Exit code: 0, or 1 if the definition or the business unit is not known, or Redis does not answer.
+    Exit code: 0, or 1 if the definition or the business unit is not known, or Redis does not answer, or, for the
+    system, if Redis has lost writes (for the 15 minutes or so in which starts are careful).
     """
     with open_operations() as operations:
         if listed in WORDS:
@@ -86,6 +88,8 @@ def status(customer_key: str | None, *, listed: str | None, mid: str | None, las
         print_json(found.model_dump(mode="json"))
     else:
         print_lines(lines)
+    if isinstance(found, StatusView) and any(not each.may_be_new for each in found.losses):
+        raise SystemExit(FAILURE)
 
 
 def _answer(
@@ -162,6 +166,7 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     if whole.dead_letters:
         yield "  list them with: sfmc-import dead-letters"
     yield from (f"  {servers.sentence(each)}; to do: {each.fix}" for each in whole.servers)
+    yield from (f"  {each.text}; to do: {each.advice}" for each in whole.losses)
     yield from (f"  {missing}" for missing in missing_processes(whole))
     yield from (f"  {line}" for line in alarm_lines(whole.folders))
     yield from (f"  {line}" for line in old_lines(whole.old_definitions))
@@ -193,7 +198,7 @@ def trouble_line(trouble: TroubleView, now: float) -> str:
     """Say since when, and why, nothing works in a business unit."""
     since = "" if trouble.since is None else f" for {seconds(max(0.0, now - trouble.since.timestamp()))}"
     runs = f" {trouble.runs} run{'' if trouble.runs == 1 else 's'}" if trouble.runs else ""
-    said = f"business unit {trouble.mid}: {trouble.reason}{runs}{since} (code {', '.join(trouble.codes) or '-'})"
+    said = f"{trouble.about}: {trouble.reason}{runs}{since} (code {', '.join(trouble.codes) or '-'})"
     commands = "".join(f" See: {COMMANDS[code]}" for code in trouble.codes if code in COMMANDS)
     return f"{said}: {trouble.text} {trouble.advice}{commands}"
 

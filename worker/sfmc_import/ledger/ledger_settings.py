@@ -45,6 +45,15 @@ POLL_STEP = 0.5
 WATCH_SECONDS = 60.0
 """How long what a watcher said of its folders holds: it says it again every 15 seconds."""
 
+CAREFUL_SECONDS = 900.0
+"""How long starts look for runs after a loss, beyond the time until the last start before it would show."""
+
+
+def careful_seconds(answer: float, results_delay: float) -> float:
+    """Give how long a write loss is in force; `answer` is the longest time until Marketing Cloud answers."""
+    return CAREFUL_SECONDS + answer + results_delay
+
+
 _DAY = 86_400.0
 _TIMES = (
     "lease",

@@ -6,14 +6,11 @@ from typing import Any
 from redis import Redis
 
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.ledger_settings import Durability, LedgerSettings
+from sfmc_import.ledger.ledger_settings import Durability, LedgerSettings, careful_seconds
 from sfmc_import.ledger.redis_ledger import RedisLedger
 from sfmc_import.ledger.shared_definitions import SharedDefinitions
 from sfmc_import.redis_client import connect
 from sfmc_import.settings import Settings
-
-CAREFUL_SECONDS = 900.0
-"""How long starts look for runs after a loss, beyond the time until the last start before it would show."""
 
 
 def ledger_settings(settings: Settings) -> LedgerSettings:
@@ -23,7 +20,7 @@ def ledger_settings(settings: Settings) -> LedgerSettings:
         lease=settings.lease_seconds,
         answer=settings.connect_timeout + settings.read_timeout,
         results_delay=settings.results_delay,
-        loss_ttl=CAREFUL_SECONDS + settings.connect_timeout + settings.read_timeout + settings.results_delay,
+        loss_ttl=careful_seconds(settings.connect_timeout + settings.read_timeout, settings.results_delay),
         first_poll=settings.follow_min_interval,
         request_ttl=settings.request_ttl,
         seen_ttl=settings.seen_ttl,

@@ -12,6 +12,7 @@ from redis.exceptions import NoPermissionError
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.key_kinds import COMPLETED, HOME, PLACES, RENAMED, folded
 from sfmc_import.ledger.keys import Keys
+from sfmc_import.ledger.loss_keys import LOSS
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
 from sfmc_import.ledger.watching_keys import BROKER_AWAY, LAST_SEEN
@@ -290,6 +291,11 @@ class LedgerReader:
             last: Mapping[str, float] = LAST_SEEN.read(self._client.hgetall(self.keys.last_seen))
         ages = {kind: max(0.0, now - at) for kind, at in last.items() if kind != BROKER_AWAY}
         return running([(name.decode(), now - at / 1000) for name, at in found], ages, now)
+
+    def loss(self) -> Mapping[str, Any]:
+        """Give the write loss that is in force; empty without one."""
+        with redis_errors():
+            return LOSS.read(self._client.hgetall(self.keys.name_of(LOSS)))
 
     def broker_away_since(self) -> float | None:
         """Say since when a beat cannot reach the broker; None where none has said so."""

@@ -8,6 +8,7 @@ from sfmc_import import request
 from sfmc_import.access import ReadAccess, redis_errors
 from sfmc_import.display import clause
 from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.operations.in_doubt import missing
 from sfmc_import.operations.views import RequestView, Time, View, time_of
 from sfmc_import.redis_client import connect
 from sfmc_transport import dead_letters, queues
@@ -64,7 +65,7 @@ def said_of_queued(access: ReadAccess, views: list[RequestView]) -> list[Request
     """Say of requests that wait for a worker that none runs, or that none hears of them without the broker."""
     if not any(map(_is_queued, views)):
         return views
-    more = [f"{each[0].upper()}{each[1:]}." for each in access.reader.running().missing if each.startswith("no worker")]
+    more = [f"{each[0].upper()}{each[1:]}." for each in missing(access) if "a worker" in each or "no worker" in each]
     if _has_its_own(access) and not _answers(access):
         more.append(NO_WORKER_HEARS)
     return [_with(each, more) if more and _is_queued(each) else each for each in views]

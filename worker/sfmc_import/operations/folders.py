@@ -209,15 +209,17 @@ def _view(
     )
 
 
-_BY_THE_LIST = ("unmatched", "ambiguous")
+BY_THE_LIST = ("unmatched", "ambiguous")
 """Reasons that a list of definitions gives."""
+
+AN_OLD_LIST = ", by a list of definitions that cannot be read anew"
 
 
 def _file(said: Mapping[str, Any], old_since: float | None) -> FolderFileView:
     reason, more = REASONS.get(said["reason"], said["reason"]), said.get("text")
     text = f"{reason} ({more})" if more else reason
-    if old_since is not None and said["reason"] in _BY_THE_LIST:
-        text += f", by a list of definitions that cannot be read anew since {_date(old_since):%Y-%m-%d %H:%M:%S} UTC"
+    if old_since is not None and said["reason"] in BY_THE_LIST:
+        text += f"{AN_OLD_LIST} since {_date(old_since):%Y-%m-%d %H:%M:%S} UTC"
     about = {"name": said["name"], "reason": said["reason"], "text": text, "since": time_of(said.get("since"))}
     about |= {"until": time_of(said.get("until")), "advice": FILE_ADVICE.get(said["reason"])}
     return FolderFileView(**about, size=said.get("size"), code=said.get("code"))

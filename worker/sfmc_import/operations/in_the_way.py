@@ -6,8 +6,8 @@ from typing import Any
 from sfmc_import.access import ReadAccess
 from sfmc_import.display import clause
 from sfmc_import.operations import broker
-from sfmc_import.operations.fixing import login_of
-from sfmc_import.operations.folders import folders, sentence, title
+from sfmc_import.operations.folders import sentence, title
+from sfmc_import.operations.in_doubt import folders, missing
 from sfmc_import.operations.views import FolderView, RequestView
 from sfmc_import.states import AS_EXPECTED
 
@@ -21,7 +21,7 @@ def in_the_way(access: ReadAccess, events: Iterable[Mapping[str, Any]]) -> tuple
     said = [event["data"] for event in events]
     places = {(str(each["file"].get("location")), str(each.get("source", ""))) for each in said if _has_file(each)}
     return (
-        *access.reader.running().missing,
+        *missing(access),
         *(clause(broker.sentence(each)) for each in (away,) if each is not None),
         *(unread_sentence(each) for each in unread(access) if any(_lies_in(each, *place) for place in places)),
     )
@@ -42,7 +42,7 @@ def around_file(access: ReadAccess, request: RequestView) -> tuple[str, ...]:
     if request.file is None or request.state in AS_EXPECTED:
         return ()
     place = (request.file.location, request.source)
-    found = folders(access.reader, login_of(access.settings))
+    found = folders(access)
     return tuple(_of_file(each) for each in found if each.is_trouble and _lies_in(each, *place))
 
 
@@ -53,7 +53,7 @@ def _of_file(folder: FolderView) -> str:
 
 def unread(access: ReadAccess) -> Iterator[FolderView]:
     """Yield the folders that are not read now."""
-    found = (each for each in folders(access.reader) if each.state in UNREAD)
+    found = (each for each in folders(access) if each.state in UNREAD)
     # No file lies in a schedule.
     return (each for each in found if not each.location.startswith("schedule:"))
 

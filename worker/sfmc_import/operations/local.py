@@ -7,8 +7,8 @@ from typing import Any
 from sfmc_import.access import ReadAccess, redis_errors
 from sfmc_import.operations import (
     actions,
-    folders,
     forgetting,
+    in_doubt,
     listing,
     refreshing,
     requests,
@@ -17,7 +17,6 @@ from sfmc_import.operations import (
     status,
     usage,
 )
-from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.forgetting import ForgottenView
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage, RequestPage
 from sfmc_import.operations.refreshing import RefreshedView
@@ -116,7 +115,7 @@ class LocalOperations:
 
     def folders(self, file: str | None = None) -> list[FolderView]:
         """List the folders that are watched, or were; with `file` those in which a file of this name waits."""
-        return list(folders.folders(self._access.reader, login_of(self._access.settings), named=file))
+        return list(in_doubt.folders(self._access, file))
 
     def forget_folder(self, name: str) -> ForgottenView:
         """Forget a folder that no watcher shall read any more, by its location or its path."""

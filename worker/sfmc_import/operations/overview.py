@@ -8,7 +8,8 @@ from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.fixing import login_of
-from sfmc_import.operations.folders import folders
+from sfmc_import.operations.in_doubt import folders, missing
+from sfmc_import.operations.lost_writes import LossView, losses
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
@@ -42,6 +43,7 @@ class OverviewView(View):
     now: Time
     counts: CountsView
     missing: list[str]
+    losses: tuple[LossView, ...] = ()
     troubles: tuple[TroubleView, ...] = ()
     servers: tuple[ServerTroubleView, ...] = ()
     folders: tuple[FolderView, ...] = ()
@@ -61,16 +63,17 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
     waits, runs, read = (
         waiting(access, limit),
         running(access, limit),
-        folders(access.reader, login_of(access.settings)),
+        folders(access),
     )
     return OverviewView(
         now=now,
         counts=counts(access),
-        missing=list(access.reader.running().missing),
+        missing=list(missing(access)),
         paused=actions.pauses(access),
         failures=requests.failures(access, limit),
         warnings=tuple(requests.warnings(access, limit)),
         running=runs,
+        losses=losses(access.reader, access.settings),
         troubles=troubles(access, [*waits, *runs]),
         servers=with_their_begin(access, server_troubles(access), read),
         folders=read,

@@ -17,6 +17,7 @@ from sfmc_import.operations.broker import said_of_queued
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
 from sfmc_import.operations.in_the_way import around_file, said_of_unread
+from sfmc_import.operations.lost_writes import said_of_loss
 from sfmc_import.operations.views import LifeView, PauseView, RequestView, request_view
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.states import FAILED, WARNED
@@ -40,7 +41,7 @@ def show(access: ReadAccess, request_id: str) -> RequestView:
     """Give one request; raises NotFoundError."""
     found = read_views(access, [spelled(access, request_id)])
     if not found:
-        raise NotFoundError(f"there is no request {request_id}", UNKNOWN)
+        raise NotFoundError(f"there is no request {request_id}{said_of_loss(access)}", UNKNOWN)
     return found[0]
 
 
@@ -61,7 +62,7 @@ def find(access: ReadAccess, text: str, mid: str, limit: int = 20) -> list[Reque
         found = read_views(access, _ids_by_file(access, text, limit))
     if not found:
         raise NotFoundError(
-            f"no request has the id, the Task.ID or the file name {text}{said_of_unread(access)}",
+            f"no request has the id, the Task.ID or the file name {text}{said_of_unread(access)}{said_of_loss(access)}",
             Advice(
                 (f"files are looked for in the newest {LOOKED_AT} events",),
                 Command(("status", "--unmatched")),

@@ -10,11 +10,13 @@ from sfmc_import.operations import actions, knowing, pausing, queued, requests, 
 from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.fixing import login_of
-from sfmc_import.operations.folders import folders
+from sfmc_import.operations.in_doubt import folders, missing
 from sfmc_import.operations.in_the_way import in_the_way, said_of_unread
+from sfmc_import.operations.lost_writes import LossView, losses
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
+from sfmc_import.operations.stale_lists import lists_that_may_be_old
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
 from sfmc_import.operations.views import (
@@ -46,9 +48,9 @@ class RunningView(View):
 class StatusView(View):
     """The whole: numbers, what is paused, the newest failures and warnings, what is due next, the folders.
 
-    `servers` has what keeps Redis from taking writes, `watchers` what the folder watchers say as they say it,
-    `failures` the newest of `failed` requests, `next` the first of `unfinished`. Without numbers of the queue, `broker`
-    says why.
+    `losses` has what Redis lost, `servers` what keeps it from taking writes, `watchers` what the folder watchers say as
+    they say it, `failures` the newest of `failed` requests, `next` the first of `unfinished`. Without numbers of the
+    queue, `broker` says why.
     """
 
     redis: str
@@ -63,6 +65,7 @@ class StatusView(View):
     workers: int
     beats: int
     missing: tuple[str, ...] = ()
+    losses: tuple[LossView, ...] = ()
     troubles: tuple[TroubleView, ...] = ()
     notifications: tuple[NotificationView, ...] = ()
     paused: list[PauseView]
@@ -137,24 +140,25 @@ class UnmatchedView(View):
 def running(access: ReadAccess) -> RunningView:
     """Count the workers and beats that live."""
     found = access.reader.running()
-    return RunningView(workers=found.workers, beats=found.beats, missing=list(found.missing), late=list(found.late))
+    return RunningView(workers=found.workers, beats=found.beats, missing=list(missing(access)), late=list(found.late))
 
 
 def status(access: ReadAccess) -> StatusView:
     """Give the state of the system."""
     now, processes = time_of(access.reader.now()), access.reader.running()
     assert now is not None
-    due, read = requests.unfinished(access, SHOWN), folders(access.reader, login_of(access.settings))
+    due, read = requests.unfinished(access, SHOWN), folders(access)
     return StatusView(
         redis=access.settings.redis.shown,
         now=now,
         **{**access.reader.overview(), **queue_state(access)},
         workers=processes.workers,
         beats=processes.beats,
-        missing=processes.missing,
+        missing=missing(access),
         paused=actions.pauses(access),
         failures=requests.failures(access, SHOWN),
         warnings=tuple(requests.warnings(access, SHOWN)),
+        losses=losses(access.reader, access.settings),
         troubles=troubles(access, [*due, *requests.followed(access, SHOWN)]),
         failed=requests.failed(access),
         notifications=notifications(access),
@@ -206,7 +210,7 @@ def unmatched(access: ReadAccess, last: int = 10, mid: str | None = None) -> Unm
     """Give the files that start nothing, of all or of a business unit, the newest first."""
     with redis_errors():
         found = unmatched_files(access.stream.backwards(LOOKED_AT))
-    old = old_definitions(access.reader, login_of(access.settings))
+    old = lists_that_may_be_old(access, (each.mid for each in found))
     if mid is None:
         return unmatched_view(found, last).model_copy(update={"old_definitions": old})
     own = [each for each in found if each.mid == mid]

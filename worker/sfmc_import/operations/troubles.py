@@ -6,9 +6,11 @@ from datetime import datetime
 from itertools import groupby
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.display import clause
 from sfmc_import.operations.fixing import Login, advice_for, login_of
 from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
 from sfmc_import.operations.views import RequestView, Time, View, WaitingView, time_of
+from sfmc_import.redaction import hidden
 from sfmc_import.waiting import RUNNING_LIMIT, is_odd, sentence
 
 ACCOUNT_WIDE = ("circuit_open", "rate_limited", "redis_unsure")
@@ -26,6 +28,7 @@ class TroubleView(View):
 
     `runs` are those that cannot be asked for, or say something odd, among those that are polled next. `until` is when
     the first of them is tried anew, `failed_by` the processes and the logins whose calls failed, where that is known.
+    `mid` is empty where it holds for every business unit.
     """
 
     mid: str
@@ -38,9 +41,14 @@ class TroubleView(View):
     runs: int = 0
     failed_by: str | None = None
 
+    @property
+    def about(self) -> str:
+        """What it holds for."""
+        return f"business unit {self.mid}" if self.mid else "all business units"
+
 
 def troubles(access: ReadAccess, due: Iterable[RequestView]) -> tuple[TroubleView, ...]:
-    """Give what is in the way of requests that are due next, and of runs; each of a business unit once."""
+    """Give what is in the way of requests that are due next, of runs and of what comes, once for each business unit."""
     # What is due next may be a run that is followed too.
     views = {each.request_id: each for each in due}.values()
     return sorted_out(views, open_circuits(access), login_of(access.settings))
@@ -49,10 +57,39 @@ def troubles(access: ReadAccess, due: Iterable[RequestView]) -> tuple[TroubleVie
 def sorted_out(
     due: Iterable[RequestView], circuits: Sequence[OpenCircuit], login: Login = ""
 ) -> tuple[TroubleView, ...]:
-    """Sort requests that are due next by what is in their way; `circuits` are those that let no call pass."""
+    """Sort requests that are due next by what is in their way; `circuits` let no call pass, also without a request."""
     hit = [_Hit(each.mid, each.waiting, _odd(each)) for each in due if each.waiting is not None and _is_trouble(each)]
     groups = groupby(sorted(hit, key=_Hit.place), key=_Hit.place)
-    return tuple(_trouble(*place, list(hits), circuits, login) for place, hits in groups)
+    found = [_trouble(*place, list(hits), circuits, login) for place, hits in groups]
+    idle = (each for each in circuits if not any(_says(trouble, each) for trouble in found))
+    return (*(_of_circuit(each, login) for each in idle), *found)
+
+
+def _says(trouble: TroubleView, circuit: OpenCircuit) -> bool:
+    """Tell whether a trouble of requests names this circuit."""
+    return trouble.reason == _HELD and circuit.holds(trouble.mid) and circuit.code in trouble.codes
+
+
+def _of_circuit(circuit: OpenCircuit, login: Login) -> TroubleView:
+    """Say of a circuit that no request has met yet what the next file or request will."""
+    whose = "with one login" if circuit.is_of_login else "to Marketing Cloud"
+    failed = f": {clause(hidden(circuit.text))}" if circuit.text else ""
+    by = f" It failed for {circuit.by}." if circuit.by else ""
+    return TroubleView(
+        mid=circuit.mid,
+        reason=_HELD,
+        text=f"Calls {whose} fail{failed}.{by} {NO_FILE_STARTS}",
+        since=time_of(circuit.since),
+        until=time_of(circuit.until),
+        codes=(circuit.code,) if circuit.code else (),
+        advice=advice_for((circuit.code,), login),
+        failed_by=circuit.by or None,
+    )
+
+
+NO_FILE_STARTS = (
+    "No request waits for it yet: what comes will, and new definitions are not seen. One call at a time tries again."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """The console as routes of the application: which page answers where, and what becomes of errors."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -33,6 +32,7 @@ from sfmc_server.console.headers import HEADERS
 from sfmc_server.console.login import Login, Visitor
 from sfmc_server.console.prefix import PathPrefix, checked_prefix
 from sfmc_server.console.rendering import STATIC, render
+from sfmc_server.outages import REDIS, Said, said_of_redis
 
 Page = Callable[[Ask], Shown | Moved]
 log = structlog.get_logger("sfmc_server.console")
@@ -99,13 +99,12 @@ REDIS_AWAY = (
     " Afterwards all goes on by itself, and nothing starts twice. To do: start Redis, or correct SFMC_REDIS_URL;"
     " doctor on the command line names the cause."
 )
+REDIS_REFUSES = "The console comes back as soon as Redis does its part again. Nothing was changed."
 _TEXTS: Mapping[type[Exception], str] = {
     NotAllowedError: "Your role is viewer: it shows everything and changes nothing.",
     WrongFormError: "The form is not from a page of this login. Nothing was done. Open the page again.",
-    LedgerUnavailableError: REDIS_AWAY,
-    RedisError: REDIS_AWAY,
 }
-_REDIS_IS_AWAY = frozenset({LedgerUnavailableError, RedisError})
+_OF_REDIS = frozenset({LedgerUnavailableError, RedisError})
 _IN_DOUBT = "It may have been carried out all the same: look at that before you do it again."
 
 
@@ -118,7 +117,6 @@ class Console:
         self.prefix = checked_prefix(address.path)
         self.feed = Feed(access, is_ending)
         self._login = Login(access, self.prefix, is_secure=address.scheme == "https")
-        self._away_since: datetime | None = None
         self._changes = Changes(self.feed, self._login, is_ending)
 
     def add_to(self, app: FastAPI) -> None:
@@ -164,7 +162,7 @@ class Console:
         visitor = await run_in_threadpool(self._login.visitor, request.cookies)
         if visitor is None:
             return self._login.asked(request)
-        self._away_since = None
+        self._access.outages.answered(REDIS)
         form = await read_form(request) if request.method == "POST" else {}
         if request.method == "POST" and not is_same(form.get("csrf", ""), csrf_of(visitor.session)):
             raise WrongFormError
@@ -226,15 +224,10 @@ class Console:
             log.error("console_failed", path=request.url.path, exc_info=error)
             return self._problem(request, 500, "A fault of the console", "The log of the server has the details.")
         status, title = _WRONG[kind]
-        text = _text_of(request, kind, error)
-        if kind in _REDIS_IS_AWAY:
-            text = f"{text} Redis has not answered this console since {self._noted_outage():%Y-%m-%d %H:%M:%S} UTC."
-        return self._problem(request, status, title, text, _advice(error))
-
-    def _noted_outage(self) -> datetime:
-        """Give since when Redis does not answer, as far as this process has asked."""
-        self._away_since = self._away_since or datetime.now(UTC)
-        return self._away_since
+        said = said_of_redis(error, self._access) if kind in _OF_REDIS else None
+        if said is not None and not said.is_away:
+            title = f"Redis {said.text}"
+        return self._problem(request, status, title, _text_of(request, kind, error, said), _advice(error))
 
     def _problem(self, request: Request, status: int, title: str, text: str, advice: Advice | None = None) -> Response:
         # A form is not sent again by itself, and its address may have no page.
@@ -257,14 +250,21 @@ def _advice(error: Exception) -> Advice | None:
     return found if isinstance(found, Advice) else None
 
 
-def _text_of(request: Request, kind: type[Exception], error: Exception) -> str:
+def _text_of(request: Request, kind: type[Exception], error: Exception, of_redis: Said | None) -> str:
     advice = _advice(error)
     fix = advice.in_words() if advice else ""
     text = _TEXTS.get(kind) or (f"{clause(error)}: {fix}" if fix else str(error))
+    if of_redis is not None:
+        text = REDIS_AWAY if of_redis.is_away else f"{REDIS_REFUSES} To do: {of_redis.fix}."
+    since = f" Since when: {of_redis.since}." if of_redis and of_redis.since else ""
+    return _in_doubt(request, kind, text) + since
+
+
+def _in_doubt(request: Request, kind: type[Exception], text: str) -> str:
     if _WRONG[kind][0] != 503 or not getattr(request.state, "is_acting", False):
         return text
     # The answer alone may have been lost.
-    return f"{text.removesuffix(' Nothing was changed.').removesuffix('.')}. {_IN_DOUBT}"
+    return f"{text.replace(' Nothing was changed.', '').removesuffix('.')}. {_IN_DOUBT}"
 
 
 def _html(text: str, status: int = 200) -> Response:

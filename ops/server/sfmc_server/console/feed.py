@@ -12,6 +12,7 @@ from sfmc_import.events import just_before
 from sfmc_import.operations.activity import HOURS, Activity
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_server.console.strays import Strays
+from sfmc_server.outages import REDIS
 
 BATCH = 1000
 LOOK_SECONDS = 1.0
@@ -63,6 +64,7 @@ class Feed:
         while not self._is_ending() and self._read_some():
             time.sleep(GIVE_WAY_SECONDS)
         self.is_whole, self.is_away = True, False
+        self._access.outages.answered(REDIS)
 
     def _read_some(self) -> bool:
         position, entries = self._access.stream.some_after(self.position, BATCH)

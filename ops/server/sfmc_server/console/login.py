@@ -10,6 +10,8 @@ from starlette.responses import RedirectResponse, Response
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.operations import sessions, tokens
+from sfmc_import.operations.lost_writes import said_of_loss
+from sfmc_import.ports import LedgerUnavailableError
 from sfmc_server.console.asking import WrongFormError, csrf_of, is_same
 from sfmc_server.console.paths import local_path
 from sfmc_server.console.rendering import render
@@ -98,10 +100,18 @@ class Login:
         # The same for all windows: each may be the one that is filled in.
         kept = request.cookies.get(BEFORE, "")
         before = kept if 16 <= len(kept) <= MAX_TOKEN else secrets.token_urlsafe(24)
-        values = {"prefix": self._prefix, "next": then, "wrong": wrong, "csrf": csrf_of(before)}
+        lost = self._lost()
+        values = {"prefix": self._prefix, "next": then, "wrong": wrong, "csrf": csrf_of(before), "lost": lost}
         answer = _html(render("login.html", values), status)
         self._set(answer, BEFORE, before, 3600)
         return answer
+
+    def _lost(self) -> str:
+        """Say that tokens may be lost; without an answer of Redis the form is shown all the same."""
+        try:
+            return said_of_loss(self._access, "tokens and logins")
+        except LedgerUnavailableError:
+            return ""
 
     def _set(self, answer: Response, name: str, value: str, seconds: int) -> None:
         answer.set_cookie(

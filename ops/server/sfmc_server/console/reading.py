@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sfmc_transport.dead_letters as letters
-from sfmc_import.operations import actions, folders, listing, requests, usage
+from sfmc_import.operations import actions, in_doubt, listing, requests, stale_lists, usage
 from sfmc_import.operations.activity import DefinitionDay
 from sfmc_import.operations.errors import InvalidError, NotFoundError
-from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.in_the_way import around_file, in_the_way, unread, unread_sentence
-from sfmc_import.operations.outdated import old_definitions
 from sfmc_import.operations.overview import overview as read_overview
 from sfmc_import.operations.queued import look, queued_text
 from sfmc_import.operations.status import FILES_OF
@@ -171,7 +169,7 @@ def unmatched(ask: Ask) -> Shown:
     """List files that start nothing."""
     found = ask.feed.strays.read(ask.access.stream)
     values = {"found": found[: PAGE * 10], "count": len(found), "looked_at": LOOKED_AT}
-    values["old"] = old_definitions(ask.access.reader, login_of(ask.access.settings))
+    values["old"] = stale_lists.lists_that_may_be_old(ask.access, (each.mid for each in found))
     return Shown("unmatched.html", values)
 
 
@@ -203,7 +201,7 @@ def search(ask: Ask) -> Shown | Moved:
         return Moved("/requests")
     mid = ask.access.mid(ask.given("mid"))
     found = _found(ask, text, mid)
-    waiting = folders.folders(ask.access.reader, named=text)
+    waiting = in_doubt.folders(ask.access, text)
     if len(found) == 1 and not waiting:
         return Moved(request_path(found[0].request_id))
     keys = ask.feed.activity.definitions_like(text, PAGE)

@@ -41,6 +41,12 @@ def test_what_does_not_run_behind_the_api_is_a_warning() -> None:
     assert (found.level, found.check, found.text) == ("warn", "processes", "no beat runs")
 
 
+def test_of_processes_that_cannot_say_that_they_live_the_advice_is_to_let_redis_write() -> None:
+    found = findings(running(workers=0, missing=["whether a worker runs is not known"]), nothing_else())[-1]
+
+    assert (found.level, found.fix) == ("warn", "let Redis take writes again")
+
+
 @pytest.mark.parametrize(
     ("answers", "text", "fix"),
     [

@@ -178,19 +178,34 @@ def test_an_outage_is_as_old_as_its_circuit_and_has_the_code_of_what_failed_and_
         assert "circuit_open for 3 h (code login_failed)" in line
         assert "To do: check SFMC_CLIENT_ID" in line
         assert line.endswith("Requests go on by themselves after that.")
-    (line,) = lines_of_trouble("circuit_open", OpenCircuit(mid="7", code="login_failed", since=begun, until=1))
-    assert "(code circuit_open)" in line
+    other, line = lines_of_trouble("circuit_open", OpenCircuit(mid="7", code="login_failed", since=begun, until=1))
+    assert ("business unit 7: " in other, "(code circuit_open)" in line) == (True, True)
 
 
 def test_an_outage_names_the_process_and_the_login_that_failed_and_no_other_one() -> None:
     mine = OpenCircuit(mid="510001234", is_of_login=True, code="login_failed", by="client id abcd… of the worker h:1")
     other = OpenCircuit(mid="510001234", is_of_login=True, code="token_refused", by="the watcher h:2")
-    (line,) = lines_of_trouble("login_failed", other, mine)
+    of_other, line = lines_of_trouble("login_failed", other, mine)
 
+    assert ("h:2" in of_other, "h:2" in line) == (True, False)
     assert "It failed for client id abcd… of the worker h:1. To do: check SFMC_CLIENT_ID" in line
     assert "restart every process that has another login: workers, beats, watchers and sources" in line
-    (line,) = lines_of_trouble("9", other)
-    assert "h:2" not in line
+    assert "h:2" not in lines_of_trouble("9", other)[-1]
+
+
+def test_a_circuit_that_no_request_has_met_is_said_with_its_begin_whose_it_is_and_what_to_do() -> None:
+    begun = (NOW - timedelta(minutes=3)).timestamp()
+    circuits = [
+        OpenCircuit(mid="", code="9", text="In maintenance.", since=begun),
+        OpenCircuit(mid="7", is_of_login=True, code="login_failed", text="no", by="the watcher h:2", since=begun),
+    ]
+    everywhere, one = (str(each) for each in whole_lines(overview([], [], circuits)) if "circuit_open" in str(each))
+
+    assert everywhere.startswith("  all business units: circuit_open for 3 min (code 9): Calls to Marketing Cloud")
+    assert ": In maintenance. No request waits for it yet: what comes will" in everywhere
+    assert one.startswith("  business unit 7: circuit_open for 3 min (code login_failed): Calls with one login fail")
+    assert "It failed for the watcher h:2." in one
+    assert "To do: check SFMC_CLIENT_ID" in one
 
 
 def test_an_outage_names_the_processes_of_each_login_that_failed() -> None:
