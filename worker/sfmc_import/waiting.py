@@ -36,6 +36,7 @@ _BY_CAUSE: Mapping[tuple[str, str], str] = {
     ),
     ("rate_limited", "quota"): "Calls are spread over the minute (SFMC_CALLS_PER_MINUTE), and others come first.",
     ("rate_limited", "budget"): "The budget of calls is used: SFMC_CALLS_PER_DAY or SFMC_CALLS_PER_YEAR.",
+    ("file_check", "near_midnight"): "It is near midnight, and FileSpec has a date; it starts when midnight is over.",
     ("rate_limited", RUNNING_LIMIT): "As many imports run as may; it starts when another one ends.",
 }
 """The sentences of a reason that has several causes, by the code of what failed last."""

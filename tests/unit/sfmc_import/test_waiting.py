@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sfmc_import.waiting import waiting_of
+from sfmc_import.waiting import sentence, waiting_of
 
 
 def deadline(state: str, reason: str, code: str | None = None, **more: Any) -> tuple[float | None, str | None]:
@@ -51,3 +51,9 @@ def test_an_error_without_its_beginning_began_when_it_was_noted() -> None:
     found = [waiting_of({"state": "retrying", "waits_because": "backoff", **each}, None) for each in records]
 
     assert [each and each.last_error and each.last_error["since"] for each in found] == [5.0, 2.0]
+
+
+def test_a_start_that_waits_for_midnight_is_not_said_to_import_another_file():
+    assert "another file" not in sentence("file_check", "near_midnight")
+    assert "midnight" in sentence("file_check", "near_midnight")
+    assert "another file" in sentence("file_check", "pattern_mismatch")
