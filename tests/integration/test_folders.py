@@ -308,6 +308,8 @@ def test_a_folder_whose_watcher_was_stopped_is_said_without_an_alarm(world: Worl
         world.client.note_folders("h:1:x", said)
     page = world.person("viewer").see("/").text
     [found] = status(world.access).folders
+    with pytest.raises(NotFoundError, match="its watcher was stopped"):
+        requests.find(world.access, "other.csv", MID)
 
     assert (found.state, found.is_trouble) == ("stopped", False)
     assert "its watcher was stopped" in page

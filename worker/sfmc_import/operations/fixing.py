@@ -46,7 +46,8 @@ FIXES: Mapping[str, str] = {
     "budget": "look at the calls that were made; SFMC_CALLS_PER_DAY and SFMC_CALLS_PER_YEAR are the budgets",
     "http_refused": "check SFMC_SOAP_URL, a server between that refuses, and the rights of the installed package",
     "token_refused": "check SFMC_ACCOUNT_ID and the rights of the installed package (Imports, Data Extensions, Lists)",
-    "token_unavailable": "check SFMC_AUTH_URL, the network and the proxy, if there is one (SFMC_PROXY); see status.salesforce.com",
+    "token_unavailable": "check SFMC_AUTH_URL, the network and the proxy, if there is one (SFMC_PROXY);"
+    " see status.salesforce.com",
     "dns": "check the subdomain in SFMC_AUTH_URL and SFMC_SOAP_URL",
     "tls": "check that SFMC_SOAP_URL and SFMC_AUTH_URL lead to a server that speaks TLS; if a proxy replaces"
     " certificates, set SFMC_CA_BUNDLE to the file of its certificates",

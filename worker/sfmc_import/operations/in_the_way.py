@@ -66,7 +66,7 @@ def unread_sentence(folder: FolderView) -> str:
 
 def said_of_unread(access: ReadAccess) -> str:
     """Say where a file that is not known may lie; empty where each folder is read."""
-    found = [each for each in unread(access) if each.is_trouble]
+    found = [*unread(access)]
     names = ", ".join(f"{each.folder} ({sentence(each)})" for each in found[:5])
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""
     return f"; it may lie in a folder that is not read now: {names}{more}" if found else ""
