@@ -8,6 +8,7 @@ import click
 
 from sfmc_import.cli.completing import complete_key
 from sfmc_import.cli.output import SecondsRange, examples, json_option
+from sfmc_import.settings.policy_file import Tables
 from sfmc_producers.stability import IGNORED_NAMES
 
 # Imports inside the commands keep `sfmc-import --help` fast: Celery, zeep and structlog take half a second.
@@ -260,3 +261,11 @@ def explain(given: str, *, source: str | None, mid: str | None, as_json: bool) -
     from sfmc_producers.sources.questions import run_explain  # noqa: PLC0415
 
     run_explain(given, source=source, mid=mid, as_json=as_json)
+
+
+def wrong_lines(tables: Tables) -> list[str]:
+    """Say what is wrong in the lines of all sources and targets, for `doctor`."""
+    from sfmc_producers.sources.kinds import KINDS  # noqa: PLC0415 - as in the commands
+    from sfmc_producers.sources.tables import problems_in  # noqa: PLC0415 - as above
+
+    return problems_in(lambda _: True, KINDS)(tables)

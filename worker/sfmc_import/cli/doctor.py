@@ -3,7 +3,7 @@
 import difflib
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -32,6 +32,11 @@ from sfmc_import.runs import Definition
 from sfmc_import.schedules import ticks
 from sfmc_import.settings import Settings, SettingsError, described, load
 from sfmc_import.settings.model import unplaced_schedules
+from sfmc_import.settings.policy_file import Tables
+
+
+WrongLines = Callable[[Tables], list[str]]
+"""Says what is wrong in the lines of sources and targets, which the producers read."""
 
 
 def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> Iterator[Finding]:
@@ -157,11 +162,15 @@ START_NOTIFIER = "start sfmc-import notify run"
     "--move-ledger", is_flag=True, help="Give the ledger of another account to the account of these settings, and end."
 )
 @json_option
-def doctor(*, list_settings: bool, role: RoleName, move_ledger: bool, as_json: bool) -> None:
+@click.pass_obj
+def doctor(
+    wrong_lines: WrongLines | None, *, list_settings: bool, role: RoleName, move_ledger: bool, as_json: bool
+) -> None:
     """Check settings, Redis, the login at Marketing Cloud, and the definitions that routes and policy name.
 
     Prints one line for each check: ok, warn (works, but read it) or FAIL, with a fix in the next line. With
-    SFMC_API_URL it checks the API and its token in the place of Redis, and the login if there is one.
+    SFMC_API_URL it checks the API and its token in the place of Redis, and the login if there is one. The lines of
+    sources and targets are read, and their servers are not asked.
 
     A ledger belongs to the business unit and the host of its first worker (SFMC_ACCOUNT_ID, SFMC_SOAP_URL); workers
     of others refuse to start. --move-ledger is for a host that has a new name, or a ledger that is used anew.
@@ -175,7 +184,7 @@ def doctor(*, list_settings: bool, role: RoleName, move_ledger: bool, as_json: b
         return
     logs.configure(level="error")
     findings = []
-    for finding in _all(role):
+    for finding in _all(role, wrong_lines or (lambda _: [])):
         findings.append(finding)
         if not as_json:
             _show(finding)
@@ -224,11 +233,11 @@ def _list_settings(*, as_json: bool) -> None:
             print_line(f"{name:<26}{default or '-':<26}{meaning}")
 
 
-def _all(role: RoleName) -> Iterator[Finding]:
+def _all(role: RoleName, wrong_lines: WrongLines) -> Iterator[Finding]:
     try:
         known = load(os.environ)
         if known.api_url:
-            yield from _over_the_api(known)
+            yield from _over_the_api(known, wrong_lines)
             return
         settings = load(os.environ, marketing_cloud=True)
     except SettingsError as error:
@@ -236,7 +245,7 @@ def _all(role: RoleName) -> Iterator[Finding]:
         yield from _check_redis_only(role)
         return
     count, routes = len(settings.policies.definitions), len(settings.routes)
-    yield Finding("ok", "settings", f"all are valid; policy for {count} definitions, {routes} routes")
+    yield from _settings(settings, wrong_lines, f"policy for {count} definitions, {routes} routes")
     yield from check_schedules(settings, datetime.now(UTC))
     yield from check_redis(settings, role)
     yield from check_tokens(settings, role)
@@ -246,12 +255,21 @@ def _all(role: RoleName) -> Iterator[Finding]:
     yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
 
 
-def _over_the_api(settings: Settings) -> Iterator[Finding]:
+def _settings(settings: Settings, wrong_lines: WrongLines, more: str) -> Iterator[Finding]:
+    """Name each wrong line of a source or target; a process that reads none of them works all the same."""
+    tables = Tables(routes=settings.routes, sources=settings.sources, targets=settings.targets)
+    problems = wrong_lines(tables)
+    yield from (Finding("fail", "settings", problem) for problem in problems)
+    if not problems:
+        yield Finding("ok", "settings", f"all are valid; {more}")
+
+
+def _over_the_api(settings: Settings, wrong_lines: WrongLines) -> Iterator[Finding]:
     """Check what is used from here: the API, and Marketing Cloud where there is a login; others have the Redis."""
     from sfmc_import.api_client import ApiClient  # noqa: PLC0415 - httpx, which Redis does not need
     from sfmc_import.cli.doctor_api import check_api  # noqa: PLC0415 - as above
 
-    yield Finding("ok", "settings", "all are valid; with SFMC_API_URL the API is checked, and no Redis")
+    yield from _settings(settings, wrong_lines, "with SFMC_API_URL the API is checked, and no Redis")
     with ApiClient(settings.api_url, settings.api_token.get_secret_value()) as api:
         yield from check_api(api)
     if not (settings.client_id or settings.username):

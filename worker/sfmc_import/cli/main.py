@@ -104,7 +104,9 @@ def _events() -> click.Command:
 
 def _doctor() -> click.Command:
     from sfmc_import.cli.doctor import doctor
+    from sfmc_producers.cli import wrong_lines
 
+    doctor.context_settings = {"obj": wrong_lines}
     return doctor
 
 

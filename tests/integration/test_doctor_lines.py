@@ -1,0 +1,61 @@
+"""`doctor` reads the lines of sources and targets of the policy file too."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sfmc_import.cli.main import cli
+
+WRONG = """
+[[source]]
+name = "arr"
+kind = "folder"
+folder = "/data/in"
+
+[[source]]
+name = "partner"
+kind = "sftp"
+host = "sftp.example.com"
+user = "u"
+folder = "/drop"
+
+[[target]]
+name = "ftp"
+kind = "ftp"
+"""
+API = {"SFMC_API_URL": "http://127.0.0.1:9", "SFMC_API_TOKEN": "x" * 40}
+REDIS = {
+    "SFMC_REDIS_URL": "redis://127.0.0.1:9/0",
+    "SFMC_ACCOUNT_ID": "510001234",
+    "SFMC_AUTH_URL": "http://127.0.0.1:9",
+    "SFMC_SOAP_URL": "http://127.0.0.1:9/Service.asmx",
+    "SFMC_CLIENT_ID": "c",
+    "SFMC_CLIENT_SECRET": "s",
+}
+
+
+def doctor(folder: Path, lines: str, env: dict[str, str]) -> Result:
+    policy = folder / "policy.toml"
+    policy.write_text(lines)
+    return CliRunner().invoke(cli, ["doctor"], env={**env, "SFMC_CONFIG": str(policy)})
+
+
+@pytest.mark.parametrize("env", [API, REDIS], ids=["api", "redis"])
+def test_doctor_names_each_wrong_line_of_a_source_or_target_and_goes_on(tmp_path: Path, env: dict[str, str]) -> None:
+    done = doctor(tmp_path, WRONG, env)
+    said = " ".join(done.output.split())
+
+    assert done.exit_code == 1
+    assert "settings all are valid" not in said
+    assert "FAIL settings" in said
+    assert "[[source]] arr folder: " in said
+    assert "[[source]] partner folder: " in said
+    assert "[[target]] ftp kind: " in said
+    assert "FAIL login" in said or "FAIL api" in said
+
+
+def test_doctor_says_of_right_lines_that_they_are_valid(tmp_path: Path) -> None:
+    right = '[[source]]\nname = "arr"\nkind = "folder"\npath = "/data/in"\n'
+
+    assert "all are valid" in doctor(tmp_path, right, API).output
