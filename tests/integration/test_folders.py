@@ -16,7 +16,7 @@ from sfmc_import.cli.main import cli
 from sfmc_import.events import kind
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations import forgetting, in_doubt, requests, servers
-from sfmc_import.operations.errors import NotFoundError
+from sfmc_import.operations.errors import ConflictError, NotFoundError
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.overview import overview
 from sfmc_import.operations.status import standing, status
@@ -301,6 +301,17 @@ def test_a_source_whose_process_vanished_is_an_alarm_in_the_words_of_that_proces
 def test_a_folder_that_nothing_has_read_cannot_be_forgotten(world: World) -> None:
     with pytest.raises(NotFoundError, match="no watcher has read a folder /nowhere"):
         forgetting.forget_folder(world.access, "/nowhere", "ann")
+
+
+@pytest.mark.parametrize("state", ["watched", "unreadable"])
+def test_a_folder_that_a_process_still_reads_cannot_be_forgotten_on_any_surface(world: World, state: str) -> None:
+    world.client.note_folders("h:1:x", [FOLDER | {"state": state, "age": 1.0, "text": ""}])
+    with pytest.raises(ConflictError, match="/data/in is still read, by h:1:x: it would be seen again"):
+        forgetting.forget_folder(world.access, "/data/in", "ann")
+    over_api = asked(world, "POST", "/v1/folders/forget", "operator", json={"name": "/data/in"})
+
+    assert (over_api.status_code, "is still read" in over_api.text) == (409, True)
+    assert [each.state for each in folders(world.access.reader)] == [state]
 
 
 def test_a_folder_whose_watcher_was_stopped_is_said_without_an_alarm(world: World) -> None:

@@ -34,7 +34,6 @@ from sfmc_import.settings import Settings, SettingsError, described, load
 from sfmc_import.settings.model import unplaced_schedules
 from sfmc_import.settings.policy_file import Tables
 
-
 WrongLines = Callable[[Tables], list[str]]
 """Says what is wrong in the lines of sources and targets, which the producers read."""
 

@@ -44,10 +44,10 @@ def list_folders(*, as_json: bool) -> None:
 def forget(name: str, *, operator: str | None, as_json: bool) -> None:
     """Forget a folder, by its location or its path, that no watcher shall read any more.
 
-    Also for one that lies on another file system for good: what it was before is forgotten. A watcher that reads the
-    folder says so again within 15 seconds.
+    Also for one that lies on another file system for good: what it was before is forgotten. A folder that a process
+    still reads is refused: stop the process first.
 
-    Exit code: 0, or 1 if no watcher has read such a folder, or Redis does not answer.
+    Exit code: 0, or 1 if no watcher has read such a folder, a process reads it, or Redis does not answer.
     """
     with open_operations(operator) as operations:
         done = operations.forget_folder(name)
