@@ -1,6 +1,8 @@
 """Folders and a full Redis in every surface: operations, HTTP API and console say the same; a folder is forgotten."""
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -312,6 +314,33 @@ def test_a_folder_that_a_process_still_reads_cannot_be_forgotten_on_any_surface(
 
     assert (over_api.status_code, "is still read" in over_api.text) == (409, True)
     assert [each.state for each in folders(world.access.reader)] == [state]
+
+
+@pytest.mark.parametrize(
+    ("number", "folder_fix", "file_fix"),
+    [
+        (errno.ENOENT, "it is not there: create it, or mount it", ""),
+        (errno.ENOTDIR, "something else lies in its place: move that away", ""),
+        (errno.EACCES, "give the watcher the right to read it;", "give the watcher the right to read it"),
+        (errno.ESTALE, "see its mount and the server behind it", "see its mount and the server behind it"),
+        (errno.ELOOP, "its path has a link that leads to itself", "its link leads to itself: correct or delete it"),
+        (errno.EMFILE, "give the watcher the right to read it, or mount it again", ""),
+    ],
+    ids=errno.errorcode.get,
+)
+def test_what_helps_with_a_folder_or_file_that_cannot_be_read_depends_on_the_error(
+    world: World, number: int, folder_fix: str, file_fix: str
+) -> None:
+    text = os.strerror(number)
+    file = {"name": "a.csv", "reason": "unreadable", "age": 1.0, "text": text}
+    gone = FOLDER | {"state": "unreadable", "age": 1.0, "text": text}
+    world.client.note_folders("h:1:x", [gone, FOLDER | {"location": "/b", "folder": "/b", "files": [file]}])
+    whole, other = asked(world, "GET", "/v1/folders").json()
+
+    assert whole["advice"].startswith(folder_fix)
+    assert whole["advice"].endswith("its files go on by themselves after that")
+    assert other["files"][0]["advice"].startswith(file_fix or "give the watcher the right")
+    assert folder_fix in world.person("viewer").see("/").text
 
 
 def test_a_folder_whose_watcher_was_stopped_is_said_without_an_alarm(world: World) -> None:

@@ -9,6 +9,7 @@ from sfmc_import.advice import Command
 from sfmc_import.display import span
 from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 from sfmc_import.ledger.reading import LedgerReader, SeenFolder
+from sfmc_import.operations import unreadable
 from sfmc_import.operations.fixing import Login, fix_for, with_what_follows
 from sfmc_import.operations.mounts import changed_mount
 from sfmc_import.operations.outdated import said_by
@@ -53,13 +54,15 @@ STATES = {
 }
 ADVICE = {
     "hanging": "see its mount and the server behind it; its files go on by themselves when it answers",
-    "unreadable": "give the watcher the right to read it, or mount it again; its files go on by themselves after that",
+    "unreadable": f"{unreadable.OTHERWISE}; {unreadable.FOLLOWS}",
     "unreachable": "see its server and the network; it is asked again by itself, and its files go on after that",
     "refused": "correct what the text names, then start its process again",
     "not_read": "start the source process of this name; nothing is lost meanwhile, and its files go on after that",
     "not_taken": "see what the text names; what is posted again goes on by itself after that",
     "failing": "see what the text names, and the log of beat; its next tick is tried all the same",
-    "undelivered": "see the target and what the text names, such as its disk; its files go on by themselves after that",
+    "undelivered": "see the target and what the text names: its server, its disk, or its login (start this process"
+    " again after a change of the login, with a shorter lock_out if it shall not wait); its files go on by themselves"
+    " after that",
     "full": "make room on that disk; files are imported meanwhile, and are moved by themselves after that",
     "unmoved": "let the watcher move and delete files there, or make room; files are imported meanwhile, and go by"
     " themselves after that",
@@ -83,7 +86,7 @@ FILE_ADVICE = {
     "unmatched": _EXPLAIN,
     "ambiguous": _EXPLAIN,
     "refused": "do what the text names: rename the file, or correct its route",
-    "unreadable": "give the watcher the right to read it",
+    "unreadable": unreadable.RIGHT,
     "unnamable": "rename it: its name is no UTF-8",
     "unmoved": "give the watcher the right to move or delete it, or make room where it is moved to",
 }
@@ -201,12 +204,21 @@ def _view(
         looked_at=time_of(folder.get("looked_at")),
         watchers=tuple(sorted(each.watcher for each in heard)),
         is_trouble=state != "watched" or is_held,
-        advice=ADVICE.get(state) or (_advice_for(files, login) if is_held else None),
+        advice=_advice_of(state, folder.get("text") or "") or (_advice_for(files, login) if is_held else None),
         command=_command(state, location),
         waiting=len(files) + folder["more"],
         files=files,
         more=folder["more"],
     )
+
+
+def _advice_of(state: str, text: str) -> str | None:
+    return unreadable.advice_for_folder(text) if state == "unreadable" else ADVICE.get(state)
+
+
+def _advice_of_file(said: Mapping[str, Any]) -> str | None:
+    reason = said["reason"]
+    return unreadable.advice_for_file(said.get("text") or "") if reason == "unreadable" else FILE_ADVICE.get(reason)
 
 
 BY_THE_LIST = ("unmatched", "ambiguous")
@@ -221,7 +233,7 @@ def _file(said: Mapping[str, Any], old_since: float | None) -> FolderFileView:
     if old_since is not None and said["reason"] in BY_THE_LIST:
         text += f"{AN_OLD_LIST} since {_date(old_since):%Y-%m-%d %H:%M:%S} UTC"
     about = {"name": said["name"], "reason": said["reason"], "text": text, "since": time_of(said.get("since"))}
-    about |= {"until": time_of(said.get("until")), "advice": FILE_ADVICE.get(said["reason"])}
+    about |= {"until": time_of(said.get("until")), "advice": _advice_of_file(said)}
     return FolderFileView(**about, size=said.get("size"), code=said.get("code"))
 
 
