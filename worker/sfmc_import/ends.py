@@ -11,9 +11,11 @@ _REPORT = "report it with its text: the same request would be refused again"
 _REJECTED: Mapping[str, str] = {
     **dict.fromkeys(("4", "5", "6", "11", "permission_failed"), _RIGHT),
     **dict.fromkeys(("http_400", "unsendable", "not_retrievable"), _REPORT),
-    "pattern_mismatch": "submit the right file, or correct FileSpec or SFMC_TIME_ZONE and replay it",
+    "pattern_mismatch": "if the text says that the definition was changed, look at it and replay the request; else"
+    " submit the right file, or correct FileSpec or SFMC_TIME_ZONE and replay it",
     "file_too_old": "send a new file, or raise MaxFileAge of the definition and replay it",
-    "43010": "start the file under the CustomerKey that the definition has, or create the definition first",
+    "43010": "start the file under the CustomerKey that the definition has, or create the definition first; if a"
+    " [[route]] or a source names this key, correct it there too, or the next file fails alike",
     "two_definitions": "start the file by CustomerKey or by ObjectID alone",
     "other_business_unit": "start the file in a business unit (MID) that the login may use, or give the installed"
     " package access to this one first",

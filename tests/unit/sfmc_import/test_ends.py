@@ -134,3 +134,10 @@ def test_a_wait_says_what_to_do_and_that_it_goes_on() -> None:
 )
 def test_the_sentence_of_a_wait_names_its_cause(reason: str, code: str, status: str | None, begin: str) -> None:
     assert sentence(reason, code, status).startswith(begin)
+
+
+def test_a_definition_that_was_replaced_and_a_key_that_a_route_names_wrongly_have_advice_that_helps() -> None:
+    replaced, absent = (str(advice_for_end("rejected", code)) for code in ("pattern_mismatch", "43010"))
+
+    assert replaced.startswith("if the text says that the definition was changed, look at it and replay the request")
+    assert "if a [[route]] or a source names this key, correct it there too" in absent
