@@ -288,7 +288,10 @@ class FolderScanner:
             self._hold_unavailable(file_stat)
 
     def _report(self, file_stat: FileStat, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> None:
-        self._hold(file_stat, "unmatched" if isinstance(routing, Unrouted) else "ambiguous", routing.text)
+        if isinstance(routing, Unrouted):
+            self._hold(file_stat, "unmatched", routing.text, routing.reason)
+        else:
+            self._hold(file_stat, "ambiguous", routing.text)
         state = (file_stat, routing)
         if self._logged.get(file_stat.name) != state and self._intake.report(Arrival(file=file_info), routing):
             self._logged[file_stat.name] = state

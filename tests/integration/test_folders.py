@@ -343,6 +343,29 @@ def test_what_helps_with_a_folder_or_file_that_cannot_be_read_depends_on_the_err
     assert folder_fix in world.person("viewer").see("/").text
 
 
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [
+        (
+            "date_differs",
+            "let its sender send it under the name of today; see also SFMC_TIME_ZONE. A [[route]]",
+        ),
+        ("case_differs", "let its sender send it under the name that FileSpec has, or correct FileSpec"),
+        ("blanks_differ", "let its sender send it under the name that FileSpec has, or correct FileSpec"),
+        ("no_match", "add a [[route]], or correct FileSpec"),
+    ],
+)
+def test_what_helps_a_file_without_a_definition_depends_on_how_nearly_one_matches(
+    world: World, code: str, fix: str
+) -> None:
+    file = {"name": "a.csv", "reason": "unmatched", "age": 1.0, "text": "so", "code": code}
+    world.client.note_folders("h:1:x", [FOLDER | {"files": [file]}])
+    [folder] = asked(world, "GET", "/v1/folders?file=a.csv").json()
+
+    assert (fix in folder["files"][0]["advice"], folder["is_trouble"]) == (True, False)
+    assert fix in world.person("viewer").see("/search?q=a.csv").text
+
+
 def test_a_folder_whose_watcher_was_stopped_is_said_without_an_alarm(world: World) -> None:
     for said in ([FOLDER], None):
         world.client.note_folders("h:1:x", said)

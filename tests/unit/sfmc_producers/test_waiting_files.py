@@ -174,6 +174,17 @@ def test_every_file_that_starts_nothing_waits_with_its_reason(watched, client):
     }
 
 
+def test_a_file_that_no_definition_matches_says_how_nearly_one_does(watched):
+    watched.put("CONTACTS.csv")
+    watched.put("stranger.csv")
+    watched.pass_time(2, 5)
+
+    assert {each.name: each.code for each in watched.watch.waiting} == {
+        "CONTACTS.csv": "case_differs",
+        "stranger.csv": "no_match",
+    }
+
+
 def test_files_wait_while_redis_or_the_definitions_are_unavailable(watched, client):
     client.ledger_is_down = client.cloud_is_down = True
     watched.put("contacts.csv")

@@ -92,6 +92,15 @@ FILE_ADVICE = {
 }
 """What helps a file that waits for itself alone; one that grows or is being delivered goes on by itself."""
 
+_RENAME = "if its rows shall be imported, let its sender send it under the name that FileSpec has, or correct FileSpec"
+OF_NEARLY_MATCHED = {
+    "date_differs": "Marketing Cloud would import another file now: if its rows shall be imported, let its sender send"
+    " it under the name of today; see also SFMC_TIME_ZONE. A [[route]] does not help",
+    "case_differs": _RENAME,
+    "blanks_differ": _RENAME,
+}
+"""What helps a file that no definition matches, and one nearly: by the code that its watcher gives."""
+
 _FORGET = ("replaced", "unseen")
 """States that an operator ends who says that it shall be so."""
 
@@ -218,6 +227,8 @@ def _advice_of(state: str, text: str) -> str | None:
 
 def _advice_of_file(said: Mapping[str, Any]) -> str | None:
     reason = said["reason"]
+    if reason == "unmatched" and said.get("code") in OF_NEARLY_MATCHED:
+        return OF_NEARLY_MATCHED[said["code"]]
     return unreadable.advice_for_file(said.get("text") or "") if reason == "unreadable" else FILE_ADVICE.get(reason)
 
 
