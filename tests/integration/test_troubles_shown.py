@@ -1,5 +1,6 @@
 """What an operator sees when something is broken: the broker, the questions about runs, an empty import, a circuit."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -24,12 +25,15 @@ from sfmc_import.ledger.broker_state import BrokerState
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import ledger_settings, open_ledger
 from sfmc_import.ledger.operator_keys import WARNINGS
+from sfmc_import.ledger.quota_keys import CIRCUIT
 from sfmc_import.operations import actions, requests, tokens
 from sfmc_import.operations.broker import NO_WORKER_HEARS
 from sfmc_import.operations.errors import ConflictError, NotFoundError
 from sfmc_import.operations.fixing import advice_for_wait, fix_for
+from sfmc_import.operations.open_circuits import open_circuits
 from sfmc_import.operations.overview import overview
 from sfmc_import.operations.status import standing, status
+from sfmc_import.operations.usage import account_of
 from sfmc_import.policy import Policy
 from sfmc_import.runs import Accepted, Definition
 from sfmc_import.settings import load
@@ -289,6 +293,27 @@ def test_doctor_says_of_a_circuit_of_a_login_whose_it_is_and_until_when(world: W
     assert re.search(r"for business unit 5 with this login since .* UTC, next try at .* UTC, and starts", finding.text)
     assert finding.text.endswith("login_failed: no (failed for client id abcd…)")
     assert "restart every process that has another login" in finding.fix
+
+
+def test_a_circuit_that_no_process_tries_any_more_is_said_as_such_and_holds_no_request(world: World) -> None:
+    settings = world.access.settings.model_copy(update={"soap_url": "https://x.soap.marketingcloudapis.com"})
+    quota = open_ledger(settings).quota(quota_limits(settings))
+    for number in range(3):
+        quota.report(f"{MID}@01d0", f"probe{number}", 0, "failed", code="login_failed", text="no", by="vm:1")
+    access = ReadAccess(settings)
+    key = access.keys.name_of(CIRCUIT, account_of(access))
+    said = json.loads(access.client.hget(key, f"{MID}@01d0"))
+    access.client.hset(key, f"{MID}@01d0", json.dumps(said | {"until": said["until"] - 60_000}))
+    [finding] = [each for each in check_circuits(settings) if "login_failed" in each.text]
+    [circuit] = open_circuits(access)
+
+    assert (finding.level, "next try at" in finding.text, "vm:1" in finding.text) == ("warn", False, False)
+    assert re.search(r"no process has tried again since .* UTC: none has a call to make, or none with", finding.text)
+    assert finding.fix.startswith("if it fails again: check the login")
+    assert circuit.is_untried
+    probing = said | {"until": said["until"] - 60_000, "probe": "p", "probe_until": said["until"] + 60_000}
+    access.client.hset(key, f"{MID}@01d0", json.dumps(probing))
+    assert [each.is_untried for each in open_circuits(access)] == [False]
 
 
 @pytest.mark.parametrize("code", ["9", "17", "http_429", "12"])

@@ -41,10 +41,21 @@ def check_circuits(settings: Settings) -> Iterator[Finding]:
 def _of_circuit(circuit: OpenCircuit, settings: Settings) -> Finding:
     about = f"business unit {circuit.mid}" if circuit.mid else "the whole account"
     whose = " with this login" if circuit.is_of_login else ""
+    if circuit.is_untried:
+        return _of_untried(circuit, f"{about}{whose}", settings)
     by = f" (failed for {circuit.by})" if circuit.by else ""
     times = _times(circuit.since, circuit.until)
     text = f"no call is made for {about}{whose}{times}, and starts wait: {circuit.code}: {circuit.text or '-'}{by}"
     return Finding("fail", "calls", text, fix_of(circuit.code, settings))
+
+
+def _of_untried(circuit: OpenCircuit, about: str, settings: Settings) -> Finding:
+    """Say of a circuit whose pause is over that no process tries: whether calls work now is not known."""
+    text = f"calls for {about} failed{_times(circuit.since, None)}: {circuit.code}: {circuit.text or '-'}"
+    since = _times(circuit.until, None)
+    why = "none has a call to make, or none with this login runs" if circuit.is_of_login else "none has a call to make"
+    text += f"; no process has tried again{since}: {why}. The next call tries"
+    return Finding("warn", "calls", text, f"if it fails again: {fix_of(circuit.code, settings)}")
 
 
 def _is_said(trouble: TroubleView, circuits: Sequence[OpenCircuit]) -> bool:

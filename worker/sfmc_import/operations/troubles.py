@@ -74,19 +74,25 @@ def _of_circuit(circuit: OpenCircuit, login: Login) -> TroubleView:
     """Say of a circuit that no request has met yet what the next file or request will."""
     whose = "with one login" if circuit.is_of_login else "to Marketing Cloud"
     failed = f": {clause(hidden(circuit.text))}" if circuit.text else ""
-    by = f" It failed for {circuit.by}." if circuit.by else ""
+    verb = "failed" if circuit.is_untried else "fail"
+    known_by = "" if circuit.is_untried else circuit.by
+    by = f" It failed for {known_by}." if known_by else ""
     return TroubleView(
         mid=circuit.mid,
         reason=_HELD,
-        text=f"Calls {whose} fail{failed}.{by} {NO_FILE_STARTS}",
+        text=f"Calls {whose} {verb}{failed}.{by} {NO_ONE_TRIES if circuit.is_untried else NO_FILE_STARTS}",
         since=time_of(circuit.since),
-        until=time_of(circuit.until),
+        until=None if circuit.is_untried else time_of(circuit.until),
         codes=(circuit.code,) if circuit.code else (),
         advice=advice_for((circuit.code,), login),
-        failed_by=circuit.by or None,
+        failed_by=known_by or None,
     )
 
 
+NO_ONE_TRIES = (
+    "No process has tried again since its pause ended: none has a call to make, or none with this login runs. The next"
+    " call tries."
+)
 NO_FILE_STARTS = (
     "No request waits for it yet: what comes will, and new definitions are not seen. One call at a time tries again."
 )
@@ -122,7 +128,7 @@ def _is_trouble(view: RequestView) -> bool:
 
 def _circuits_of(mid: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> list[OpenCircuit]:
     """Give the circuits that hold these requests: several logins may fail, and that of others be open beside them."""
-    found = [each for each in circuits if each.holds(mid)]
+    found = [each for each in circuits if each.holds(mid) and not each.is_untried]
     same = [each for each in found if each.code in codes]
     of_all = [each for each in found if not each.is_of_login]
     return same or of_all or (found if {*codes} <= {_HELD} else [])

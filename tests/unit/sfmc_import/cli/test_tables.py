@@ -208,6 +208,16 @@ def test_a_circuit_that_no_request_has_met_is_said_with_its_begin_whose_it_is_an
     assert "To do: check SFMC_CLIENT_ID" in one
 
 
+def test_a_circuit_that_no_process_tries_is_no_cause_of_an_outage() -> None:
+    dead = OpenCircuit(mid="510001234", is_of_login=True, code="login_failed", by="the worker h:1", is_untried=True)
+    lines = lines_of_trouble("circuit_open", dead)
+
+    assert not any("h:1" in line for line in lines)
+    assert [line for line in lines if "(code circuit_open)" in line]
+    [untried] = [line for line in lines if "(code login_failed)" in line]
+    assert "Calls with one login failed. No process has tried again since its pause ended" in untried
+
+
 def test_an_outage_names_the_processes_of_each_login_that_failed() -> None:
     first, second = (
         OpenCircuit(mid="510001234", is_of_login=True, code="login_failed", since=since, by=by)
