@@ -34,6 +34,11 @@ _BY_CAUSE: Mapping[tuple[str, str], str] = {
     **dict.fromkeys(
         (("rate_limited", "17"), ("rate_limited", "http_429")), "Marketing Cloud limits the calls of the account."
     ),
+    **dict.fromkeys(
+        (("circuit_open", code) for code in ("login_failed", "12", "token_refused", "http_refused")),
+        "A login to Marketing Cloud does not work. A process with another login goes on.",
+    ),
+    ("circuit_open", "circuit_open"): "No call is made for now: calls failed, of the whole account or with one login.",
     ("rate_limited", "quota"): "Calls are spread over the minute (SFMC_CALLS_PER_MINUTE), and others come first.",
     ("rate_limited", "budget"): "The budget of calls is used: SFMC_CALLS_PER_DAY or SFMC_CALLS_PER_YEAR.",
     ("file_check", "near_midnight"): "It is near midnight, and FileSpec has a date; it starts when midnight is over.",
