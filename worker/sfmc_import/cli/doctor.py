@@ -182,11 +182,7 @@ def doctor(
         _do_instead(list_settings=list_settings, move_ledger=move_ledger, as_json=as_json)
         return
     logs.configure(level="error")
-    findings = []
-    for finding in _all(role, wrong_lines or (lambda _: [])):
-        findings.append(finding)
-        if not as_json:
-            _show(finding)
+    findings = list(_shown(_all(role, wrong_lines or (lambda _: [])), as_json=as_json))
     failed = sum(finding.level == "fail" for finding in findings)
     if as_json:
         rows = [{"level": f.level, "check": f.check, "text": f.text, "fix": f.fix or None} for f in findings]
@@ -194,6 +190,14 @@ def doctor(
     elif failed:
         print_line(f"{failed} failed")
     raise SystemExit(1 if failed else 0)
+
+
+def _shown(findings: Iterator[Finding], *, as_json: bool) -> Iterator[Finding]:
+    """Print each as soon as it is found, for people."""
+    for finding in findings:
+        if not as_json:
+            _show(finding)
+        yield finding
 
 
 def _show(finding: Finding) -> None:
