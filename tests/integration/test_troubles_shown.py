@@ -199,8 +199,10 @@ def test_a_start_without_an_answer_says_so_and_until_when_it_is_waited_for(world
     view = requests.show(world.access, request_id)
     lines = " ".join(map(str, [*request_lines(view, 0.0), *table_lines(view, 0.0)]))
 
-    assert (before and before.text, view.attempting and view.attempting.text) == (ASKED_BEFORE, SENT)
+    assert before is not None
     assert view.attempting is not None
+    assert str(before.text).startswith(f"{ASKED_BEFORE} No worker runs")
+    assert str(view.attempting.text).startswith(f"{SENT} No worker runs")
     assert view.attempting.until is not None
     assert f"none yet until {view.attempting.until:%Y-%m-%d %H:%M:%S} UTC" in lines
     assert "no answer of Marketing Cloud yet until" in lines
@@ -219,8 +221,28 @@ def test_a_run_that_is_asked_for_without_an_answer_says_since_when(world: World)
 
     assert asked is not None
     assert answered is not None
-    assert asked.text.endswith(" UTC, without an answer yet.")
+    assert " UTC, without an answer yet. No worker runs" in asked.text
     assert "without an answer" not in answered.text
+
+
+def test_a_run_and_a_start_say_which_process_that_would_go_on_with_them_does_not_run(world: World) -> None:
+    followed = started(world, "no-beat.csv", "4721")
+    attempted = world.submit(name="no-worker.csv", key="no-worker")
+    ledger = open_ledger(world.access.settings)
+    asked = ledger.load(attempted)
+    assert asked is not None
+    decision = ledger.claim(asked, "worker", Policy(), Definition(customer_key="no-worker"))
+    assert isinstance(decision, StartNow), decision
+    ledger.record_intent(decision.lease, (), window=0)
+    of_run, of_start = requests.show(world.access, followed).waiting, requests.show(world.access, attempted).attempting
+    page = world.person("viewer").see(f"/request?id={followed}").text
+
+    assert of_run is not None
+    assert of_start is not None
+    assert all(f"No {each} runs" in of_run.text for each in ("worker", "beat"))
+    assert "No beat runs" in page
+    assert ("No worker runs" in str(of_start.text), "No beat runs" in str(of_start.text)) == (True, False)
+    assert "start sfmc-import worker" in str(of_start.text)
 
 
 def test_a_further_attempt_has_its_deadline_and_what_helps_on_its_pages(world: World) -> None:

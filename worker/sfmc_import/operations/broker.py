@@ -61,14 +61,18 @@ def queue_state(access: ReadAccess) -> dict[str, Any]:
     return {**numbers, "broker": None}
 
 
-def said_of_queued(access: ReadAccess, views: list[RequestView]) -> list[RequestView]:
-    """Say of requests that wait for a worker that none runs, or that none hears of them without the broker."""
-    if not any(map(_is_queued, views)):
+def said_of_processes(access: ReadAccess, views: list[RequestView]) -> list[RequestView]:
+    """Say of requests which process that would take them on does not run, or that none hears of them."""
+    if not any(each.waiting or each.attempting for each in views):
         return views
-    more = [f"{each[0].upper()}{each[1:]}." for each in missing(access) if "a worker" in each or "no worker" in each]
-    if _has_its_own(access) and not _answers(access):
-        more.append(NO_WORKER_HEARS)
-    return [_with(each, more) if more and _is_queued(each) else each for each in views]
+    absent = [f"{each[0].upper()}{each[1:]}." for each in missing(access)]
+    of_worker = [each for each in absent if "a worker" in each or "o worker" in each]
+    to_hear = [NO_WORKER_HEARS] if any(map(_is_queued, views)) and _is_unheard(access) else []
+    return [_with(each, of_worker + to_hear if _is_queued(each) else absent, of_worker) for each in views]
+
+
+def _is_unheard(access: ReadAccess) -> bool:
+    return _has_its_own(access) and not _answers(access)
 
 
 def _has_its_own(access: ReadAccess) -> bool:
@@ -79,10 +83,15 @@ def _is_queued(view: RequestView) -> bool:
     return view.waiting is not None and view.waiting.reason == "queued"
 
 
-def _with(view: RequestView, more: list[str]) -> RequestView:
-    assert view.waiting is not None
-    text = " ".join([view.waiting.text, *more])
-    return view.model_copy(update={"waiting": view.waiting.model_copy(update={"text": text})})
+def _with(view: RequestView, of_wait: list[str], of_attempt: list[str]) -> RequestView:
+    """Add what is missing: an attempt needs its worker alone."""
+    if view.attempting and of_attempt:
+        text = " ".join([view.attempting.text or "", *of_attempt]).strip()
+        return view.model_copy(update={"attempting": view.attempting.model_copy(update={"text": text})})
+    if view.waiting and of_wait and view.waiting.reason != "paused":
+        text = " ".join([view.waiting.text, *of_wait])
+        return view.model_copy(update={"waiting": view.waiting.model_copy(update={"text": text})})
+    return view
 
 
 def _answers(access: ReadAccess) -> bool:

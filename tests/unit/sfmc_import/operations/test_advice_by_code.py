@@ -111,4 +111,6 @@ def test_doctor_warns_of_a_start_without_an_answer_for_long() -> None:
 
     assert [*unanswered([fresh], NOW)] == []
     [finding] = unanswered([late, fresh], NOW)
+    [without] = unanswered([late, fresh], NOW, ("no worker runs: nothing starts; start sfmc-import worker",))
+    assert (without.fix or "").startswith("start sfmc-import worker")
     assert (finding.level, finding.text) == ("warn", "1 start has had no answer for 91 s: sfmc-import status has them")
