@@ -204,7 +204,8 @@ def test_start_with_wait_ends_in_one_line_when_its_user_may_not_read_events(tmp_
 
     assert ended.returncode == 1
     assert f"\nsfmc-import: Redis at {own_valkey.tcp_url} refused a command: " in ended.stderr
-    assert ended.stderr.splitlines()[-1:] == ["  find the cause with: sfmc-import doctor"]
+    advice = "give its user the rights of ops/docs/redis.md; see each one that is missing: sfmc-import doctor"
+    assert ended.stderr.splitlines()[-1:] == [f"  {advice}"]
 
 
 def test_doctor_fails_when_due_work_has_no_worker_and_not_before():

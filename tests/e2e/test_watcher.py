@@ -178,7 +178,8 @@ def stopped_valkey(tmp_path):
 def test_start_without_redis_ends_in_one_clear_line_and_its_fix(tmp_path, stopped_valkey):
     ended = Place(tmp_path, stopped_valkey).run("start", "contacts")
 
-    error, advice = ended.stderr.splitlines()
+    error, advice, since = ended.stderr.splitlines()
     assert ended.returncode == 1
     assert "does not answer" in error
-    assert advice == "  find the cause with: sfmc-import doctor"
+    assert advice == "  start it, or set SFMC_REDIS_URL"
+    assert since.startswith("  since when: see the logs of workers")

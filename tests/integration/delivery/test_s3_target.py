@@ -262,7 +262,7 @@ def test_a_read_that_hangs_holds_up_no_other_file_of_the_same_session(world) -> 
         def close(self) -> None:
             return None
 
-    session, records = session_of(world.aws.url, timeout=2), Records(world.redis, KEYS, 60)
+    session, records = session_of(world.aws.url, timeout=5), Records(world.redis, KEYS, 60)
     session.connect()
     try:
         hanging = replace(job_of(world.path, lambda: "r9", "f9", "r9", "hangs.csv"), open_content=Hanging)

@@ -17,13 +17,9 @@ def described(**more: Any) -> list[dict[str, object]]:
         SimpleNamespace(name=LONG, reason="growing", since=1.0, size=2**40, text="x" * 5000, code="9", again_at=7.5),
         SimpleNamespace(name="b\\xff.csv", reason="unreadable", since=99, size=None, text="", code="", again_at=None),
     ]
-    given = {
-        "folder": SimpleNamespace(path=Path("/in"), location="/in"),
-        "outage": None,
-        "waiting_now": files,
-        "mount": "",
-    }
-    given |= more
+    after = SimpleNamespace(to=Path("/done/" + LONG))
+    folder = SimpleNamespace(path=Path("/in"), location="/in", after=after)
+    given = {"folder": folder, "outage": None, "stuck": None, "waiting_now": files, "mount": ""} | more
     step = given.pop("step", None)
     hanging: Any = SimpleNamespace(scanners=[SimpleNamespace(**given)], step=lambda _: step)
     return watch.describe(hanging, 100.0)
@@ -36,6 +32,7 @@ def described(**more: Any) -> list[dict[str, object]]:
         {"waiting_now": []},
         {"mount": "nfs4 server:/x / /in"},
         {"outage": SimpleNamespace(since=5, text="Permission denied")},
+        {"stuck": SimpleNamespace(since=5, text="No space left on device", is_full=True)},
         {"step": SimpleNamespace(since=7.5, path="/in/" + LONG)},
     ],
 )
