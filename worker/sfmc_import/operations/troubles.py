@@ -135,12 +135,12 @@ def _circuits_of(mid: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]
 
 
 def _trouble(mid: str, reason: str, hits: Sequence[_Hit], circuits: Sequence[OpenCircuit], login: Login) -> TroubleView:
-    moments = [moment for each in hits if (moment := _begin(each.wait)) is not None]
     codes = [each.wait.last_error.code if each.wait.last_error else each.odd for each in hits]
     held_by = _circuits_of(mid, codes, circuits) if reason == _HELD else []
+    # Something else may have held the oldest of these requests before.
+    opened = [begun for each in held_by if (begun := time_of(each.since))]
+    moments = opened or [moment for each in hits if (moment := _begin(each.wait)) is not None]
     if held_by:
-        # They were open before the oldest of these requests came.
-        moments += [begun for each in held_by if (begun := time_of(each.since))]
         codes = [*(each.code for each in held_by), *(code for code in codes if code != _HELD)]
     failed_by = ", ".join(dict.fromkeys(each.by for each in held_by if each.by))
     known = tuple(dict.fromkeys(code for code in codes if code))

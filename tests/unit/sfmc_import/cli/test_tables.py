@@ -163,9 +163,9 @@ def test_an_outage_of_a_business_unit_is_said_once_with_its_beginning_and_its_co
     ]
 
 
-def lines_of_trouble(code: str, *circuits: OpenCircuit) -> list[str]:
+def lines_of_trouble(code: str, *circuits: OpenCircuit, since: datetime = NOW) -> list[str]:
     error = LastError(code=code, text="no", at=NOW)
-    held = waiting(NOW).model_copy(update={"reason": "circuit_open", "since": NOW, "last_error": error})
+    held = waiting(NOW).model_copy(update={"reason": "circuit_open", "since": since, "last_error": error})
     whole = overview([], [request("retrying", waiting=held)], circuits)
     return [str(each) for each in whole_lines(whole) if "business unit" in str(each)]
 
@@ -191,6 +191,14 @@ def test_an_outage_names_the_process_and_the_login_that_failed_and_no_other_one(
     assert "It failed for client id abcd… of the worker h:1. To do: check SFMC_CLIENT_ID" in line
     assert "restart every process that has another login: workers, beats, watchers and sources" in line
     assert "h:2" not in lines_of_trouble("9", other)[-1]
+
+
+def test_an_outage_is_no_older_than_its_circuit_though_something_else_held_its_requests_before() -> None:
+    begun = (NOW - timedelta(seconds=12)).timestamp()
+    circuit = OpenCircuit(mid="510001234", code="token_unavailable", since=begun, until=1)
+    (line,) = lines_of_trouble("circuit_open", circuit, since=NOW - timedelta(hours=1))
+
+    assert "circuit_open for 12 s (code token_unavailable)" in line
 
 
 def test_a_circuit_that_no_request_has_met_is_said_with_its_begin_whose_it_is_and_what_to_do() -> None:
