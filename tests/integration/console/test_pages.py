@@ -354,5 +354,6 @@ def test_the_first_page_says_what_a_notification_could_not_send(world: World) ->
     world.console._access = access
     page = world.person("viewer").see("/").text
 
-    assert "Notification hook: not sent, tried 3 times; set aside: 0" in page
+    assert re.search("Notification hook: not sent since <.*>, tried 3 times; set aside: 0", page)
+    assert "To do: find the cause with a test of this notification" in page
     assert "HTTP 500 &lt;b&gt;" in page

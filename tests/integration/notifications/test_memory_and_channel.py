@@ -8,7 +8,6 @@ import pytest
 import redis as redis_py
 
 from sfmc_import.access import ReadAccess
-from sfmc_import.cli import doctor
 from sfmc_import.cli.doctor import check_notifications
 from sfmc_import.cli.notification_lines import failing_lines
 from sfmc_import.client import Client
@@ -18,6 +17,7 @@ from sfmc_import.notifications.memory import NotifierMemory, group_of
 from sfmc_import.notifications.messages import Message
 from sfmc_import.notifications.outages import Outage
 from sfmc_import.notifications.sending import NotSent, Sent
+from sfmc_import.operations.notified import runs_now
 from sfmc_import.operations.overview import overview
 from sfmc_import.operations.status import status
 from sfmc_import.redis_client import connect
@@ -79,13 +79,8 @@ def test_events_are_sent_and_acknowledged_and_a_refused_one_is_kept(settings: Se
         assert memory.count_aside() == 0
 
 
-def test_doctor_counts_with_a_notifier_that_is_seen_three_times_in_claim_after(settings: Settings, monkeypatch) -> None:
-    monkeypatch.setattr(doctor, "NOTIFIER_SECONDS", 0.0)
-    with EventGroup(settings.redis, group_of("hook")) as group:
-        group.receive(block_ms=None)
-        [running] = check_notifications(settings)
-
-    assert running.level == "ok"
+def test_a_notifier_that_tries_a_message_again_need_be_seen_within_claim_after_alone() -> None:
+    assert [runs_now(100.0, 60.0), runs_now(100.0, 120.0), runs_now(80.0, 60.0)] == [False, True, True]
 
 
 def test_doctor_says_whether_a_notifier_runs(settings: Settings) -> None:
@@ -109,7 +104,10 @@ def test_what_fails_is_seen_in_the_list_and_by_status_until_something_is_sent(
         group.receive(2, block_ms=None)
         memory.note_try(4, "HTTP 500 \x1b[31m", memory._client.time()[0] - 60)
         [failing] = status(ReadAccess(settings)).notifications
-        [line] = failing_lines([failing], time.time())
+        memory.note_try(1, "HTTP 502", memory._client.time()[0] - 5)
+        [again] = status(ReadAccess(settings)).notifications
+        [line, to_do] = failing_lines([failing], time.time())
+        [alarm] = check_notifications(settings)
         memory.note_try(0, None, 0.0)
         [sound] = overview(ReadAccess(settings)).notifications
 
@@ -117,6 +115,10 @@ def test_what_fails_is_seen_in_the_list_and_by_status_until_something_is_sent(
     assert failing.backlog is not None
     assert failing.backlog >= 3
     assert "notification hook: not handled: " in line
-    assert "tried 4 times in vain): HTTP 500" in line
-    assert (sound.attempts, sound.needs_somebody) == (0, False)
+    assert "tried 4 times in vain, failing since 20" in line
+    assert to_do.endswith("tried again until its deadline: sfmc-import notify test hook")
+    assert again.failing_since == failing.failing_since
+    assert (alarm.level, "nothing is sent since 20" in alarm.text) == ("fail", True)
+    assert alarm.fix == "find the cause with sfmc-import notify test hook"
+    assert (sound.attempts, sound.needs_somebody, sound.failing_since) == (0, False, None)
     assert sound.error is not None

@@ -22,7 +22,8 @@ from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_spec import is_dated, unknown_parts
 from sfmc_import.marketing_cloud import SoapMarketingCloud
-from sfmc_import.notifications.memory import NotifierMemory
+from sfmc_import.notifications.memory import Failure, NotifierMemory
+from sfmc_import.operations.notified import runs_now
 from sfmc_import.operations.resolving import quick
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_rights import ROLES, RoleName
@@ -129,19 +130,25 @@ def check_notifications(settings: Settings) -> Iterator[Finding]:
     for name, table in settings.notifications.items():
         try:
             with connect(settings.redis, retries=0) as client:
-                seen = NotifierMemory(client, settings.redis, settings.prefix, name).seen_ago()
+                memory = NotifierMemory(client, settings.redis, settings.prefix, name)
+                seen, failure = memory.seen_ago(), memory.last_failure()
         except ServiceUnavailableError as error:
             yield Finding("warn", "notify", f"{name}: whether a notifier runs cannot be seen: {error}", error.fix)
             continue
-        if seen is not None and seen <= max(NOTIFIER_SECONDS, table.claim_after):
-            yield Finding("ok", "notify", f"{name}: a notifier runs")
+        if seen is not None and runs_now(seen, table.claim_after):
+            yield _of_running(name, failure)
             continue
         last = "" if seen is None else f" (the last one was seen {seconds(seen)} ago)"
         yield Finding("warn", "notify", f"{name}: no notifier runs{last}, so nothing is sent", START_NOTIFIER)
 
 
-NOTIFIER_SECONDS = 90.0
-"""A notifier asks for events every second, and three times in `claim_after` while it tries a message again."""
+def _of_running(name: str, failure: Failure | None) -> Finding:
+    if failure is None or failure.since is None:
+        return Finding("ok", "notify", f"{name}: a notifier runs")
+    begun = f"{datetime.fromtimestamp(failure.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    text = f"{name}: a notifier runs, and nothing is sent since {begun}: {failure.error}"
+    return Finding("fail", "notify", text, f"find the cause with sfmc-import notify test {name}")
+
 
 START_NOTIFIER = "start sfmc-import notify run"
 

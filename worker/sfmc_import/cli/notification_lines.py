@@ -13,10 +13,22 @@ def numbers_line(view: NotificationView, now: float) -> str:
     if view.error is not None and view.error_at is not None:
         ago = seconds(max(0.0, now - view.error_at.timestamp()))
         tries = f"tried {view.attempts} times in vain" if view.attempts else "sent since"
-        parts.append(f"last error {ago} ago ({tries}): {view.error}")
+        is_failing = view.attempts and view.failing_since
+        begun = f", failing since {view.failing_since:%Y-%m-%d %H:%M:%S} UTC" if is_failing else ""
+        parts.append(f"last error {ago} ago ({tries}{begun}): {view.error}")
+    if view.is_idle:
+        parts.insert(0, f"no notifier runs (the last one was seen {seconds(view.seen_seconds_ago or 0.0)} ago)")
     return "; ".join(parts)
 
 
 def failing_lines(views: Sequence[NotificationView], now: float) -> list[str]:
     """Give a line for each that needs somebody."""
-    return [f"notification {each.name}: {numbers_line(each, now)}" for each in views if each.needs_somebody]
+    return [line for each in views if each.needs_somebody for line in _lines(each, now)]
+
+
+def _lines(view: NotificationView, now: float) -> list[str]:
+    command = "notify run" if view.is_idle else f"notify {'test' if view.attempts else 'replay'} {view.name}"
+    return [
+        f"notification {view.name}: {numbers_line(view, now)}",
+        f"  to do: {view.advice}: sfmc-import {command}",
+    ]

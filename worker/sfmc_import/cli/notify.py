@@ -114,7 +114,8 @@ def list_all(*, as_json: bool) -> None:
 
 
 def _numbers(view: NotificationView) -> dict[str, Any]:
-    return view.model_dump(mode="json", include={"backlog", "set_aside", "attempts", "error", "error_at"})
+    numbers = {"backlog", "set_aside", "attempts", "error", "error_at", "failing_since"}
+    return view.model_dump(mode="json", include=numbers)
 
 
 @notify_group.command(short_help="Send again what was set aside.")

@@ -41,6 +41,7 @@ TRIES = Key(
         ),
         Field(name="error", meaning="what the other side, or the way to it, said last"),
         Field(name="at", kind="ms", meaning="when it said that"),
+        Field(name="since", kind="ms", meaning="since when nothing was sent, and something failed"),
     ),
     meaning="What a notification could not send last. The time counts from the newest failure.",
 )

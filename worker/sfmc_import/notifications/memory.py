@@ -28,11 +28,15 @@ def group_of(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What could not be sent last: how often it was tried since something was sent, why, when (seconds since 1970)."""
+    """What could not be sent last: how often it was tried since something was sent, why, when (seconds since 1970).
+
+    Where nothing was sent since, `since` is when the first of these tries failed.
+    """
 
     attempts: int
     error: str
     at: float
+    since: float | None = None
 
 
 class NotifierMemory:
@@ -69,6 +73,10 @@ class NotifierMemory:
         failed = {} if error is None else {"error": hidden(error)[:MAX_ERROR], "at": int(at * 1000)}
         with self._errors():
             self._client.hset(self._tries, mapping={**said, **failed})
+            if error is None:
+                self._client.hdel(self._tries, "since")
+            else:
+                self._client.hsetnx(self._tries, "since", int(at * 1000))
             self._client.pexpire(self._tries, ASIDE_MS)
 
     def last_failure(self) -> Failure | None:
@@ -77,7 +85,8 @@ class NotifierMemory:
             found = TRIES.read(self._client.hgetall(self._tries))
         if "error" not in found or "at" not in found:
             return None
-        return Failure(attempts=found.get("attempts", 0), error=found["error"], at=found["at"])
+        times = {"at": found["at"], "since": found.get("since")}
+        return Failure(attempts=found.get("attempts", 0), error=found["error"], **times)
 
     def backlog(self) -> int | None:
         """Count the events that are not handled yet; None where Redis does not say it, or not to us."""
