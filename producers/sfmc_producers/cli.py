@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sfmc_import.cli.completing import complete_key
 from sfmc_import.cli.output import SecondsRange, examples, json_option
-from sfmc_import.settings.policy_file import Tables
 from sfmc_producers.stability import IGNORED_NAMES
+
+if TYPE_CHECKING:
+    from sfmc_import.settings.policy_file import Tables
 
 # Imports inside the commands keep `sfmc-import --help` fast: Celery, zeep and structlog take half a second.
 
@@ -263,7 +265,7 @@ def explain(given: str, *, source: str | None, mid: str | None, as_json: bool) -
     run_explain(given, source=source, mid=mid, as_json=as_json)
 
 
-def wrong_lines(tables: Tables) -> list[str]:
+def wrong_lines(tables: "Tables") -> list[str]:
     """Say what is wrong in the lines of all sources and targets, for `doctor`."""
     from sfmc_producers.sources.kinds import KINDS  # noqa: PLC0415 - as in the commands
     from sfmc_producers.sources.tables import problems_in  # noqa: PLC0415 - as above
