@@ -68,5 +68,6 @@ class Looks:
         self._next_look = self._clock() + (0.0 if more else every / 2**self._lively)
         self._lively = max(0, self._lively - 1)
         if any(map(is_seldom, pop.sources)):
-            found = reply is not None and is_seldom(reply[0])
+            # What it has found more may be in these lists, while a message comes to the first list for each look.
+            found = reply is not None and (is_seldom(reply[0]) or more)
             self._next_wide = self._clock() + (0.0 if found else every)

@@ -94,6 +94,12 @@ def test_rare_lists_are_looked_at_once_in_a_while_and_at_once_while_they_have_so
     assert not world.looks.is_wide
 
 
+def test_a_look_that_takes_a_message_before_others_in_rare_lists_looks_there_again_at_once(world: World):
+    world.look(("imports", b"x", 1), WIDE)
+
+    assert (world.looks.is_wide, world.looks.next_step(1)) == (True, "look")
+
+
 def test_a_server_without_memory_is_looked_at_by_script_with_pauses_between(world: World):
     world.look()
     world.looks.note_full()
