@@ -23,16 +23,12 @@ def world(redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]
         yield made
 
 
-def asked(world: World, method: str, path: str, role: str = "viewer", **more: Any) -> Any:
-    return world.http.request(method, path, headers={"authorization": f"Bearer {world.tokens[role]}"}, **more)
-
-
 @pytest.mark.parametrize("state", ["watched", "unreadable"])
 def test_a_folder_that_a_process_still_reads_cannot_be_forgotten_on_any_surface(world: World, state: str) -> None:
     world.client.note_folders("h:1:x", [FOLDER | {"state": state, "age": 1.0, "text": ""}])
     with pytest.raises(ConflictError, match="/data/in is still read, by h:1:x: it would be seen again"):
         forgetting.forget_folder(world.access, "/data/in", "ann")
-    over_api = asked(world, "POST", "/v1/folders/forget", "operator", json={"name": "/data/in"})
+    over_api = world.ask("POST", "/v1/folders/forget", "operator", json={"name": "/data/in"})
 
     assert (over_api.status_code, "is still read" in over_api.text) == (409, True)
     assert [each.state for each in folders(world.access.reader)] == [state]
@@ -57,7 +53,7 @@ def test_what_helps_with_a_folder_or_file_that_cannot_be_read_depends_on_the_err
     file = {"name": "a.csv", "reason": "unreadable", "age": 1.0, "text": text}
     gone = FOLDER | {"state": "unreadable", "age": 1.0, "text": text}
     world.client.note_folders("h:1:x", [gone, FOLDER | {"location": "/b", "folder": "/b", "files": [file]}])
-    whole, other = asked(world, "GET", "/v1/folders").json()
+    whole, other = world.ask("GET", "/v1/folders").json()
 
     assert whole["advice"].startswith(folder_fix)
     assert whole["advice"].endswith("its files go on by themselves after that")
@@ -82,7 +78,7 @@ def test_what_helps_a_file_without_a_definition_depends_on_how_nearly_one_matche
 ) -> None:
     file = {"name": "a.csv", "reason": "unmatched", "age": 1.0, "text": "so", "code": code}
     world.client.note_folders("h:1:x", [FOLDER | {"files": [file]}])
-    [folder] = asked(world, "GET", "/v1/folders?file=a.csv").json()
+    [folder] = world.ask("GET", "/v1/folders?file=a.csv").json()
 
     assert (fix in folder["files"][0]["advice"], folder["is_trouble"]) == (True, False)
     assert fix in world.person("viewer").see("/search?q=a.csv").text

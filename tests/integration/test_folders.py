@@ -38,10 +38,6 @@ def world(redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]
         yield made
 
 
-def asked(world: World, method: str, path: str, role: str = "viewer", **more: Any) -> Any:
-    return world.http.request(method, path, headers={"authorization": f"Bearer {world.tokens[role]}"}, **more)
-
-
 def vanish(world: World) -> None:
     """Let the watcher be silent for longer than its word holds."""
     world.access.client.delete(world.access.keys.watchers)
@@ -50,12 +46,12 @@ def vanish(world: World) -> None:
 def test_files_that_wait_for_the_account_are_a_banner_on_the_first_page_and_in_the_api(world: World) -> None:
     world.client.note_folders("h:1:x", [FOLDER | {"files": [HELD], "more": 2}])
     page = world.person("viewer").see("/").text
-    [folder] = asked(world, "GET", "/v1/status").json()["folders"]
+    [folder] = world.ask("GET", "/v1/status").json()["folders"]
 
     assert "3 files wait in it: Redis or the list of definitions does not answer (no (login_failed))" in page
     assert "To do: <bdi>check the login: SFMC_CLIENT_ID" in page
     assert (folder["is_trouble"], folder["waiting"], folder["watchers"]) == (True, 3, ["h:1:x"])
-    assert folder == asked(world, "GET", "/v1/folders").json()[0]
+    assert folder == world.ask("GET", "/v1/folders").json()[0]
     assert overview(world.access).folders == status(world.access).folders
 
 
@@ -65,7 +61,7 @@ def test_a_source_that_does_not_answer_says_when_it_is_asked_again(
     said = {"folder": "source drop (sftp://h/in)", "location": "source:drop", "state": "unreachable", "age": 60.0}
     world.client.note_folders("h:1:x", [FOLDER | said | {"text": "no route", "again": 30.0, "looked": 90.0}])
     page = world.person("viewer").see("/").text
-    [folder] = asked(world, "GET", "/v1/folders").json()
+    [folder] = world.ask("GET", "/v1/folders").json()
     capsys.readouterr()
     cli.main(["folders", "list"], "sfmc-import", standalone_mode=False)
 
@@ -107,7 +103,7 @@ def test_a_disk_without_room_is_a_trouble_everywhere_with_its_begin_and_what_hel
 ) -> None:
     world.client.note_folders("h:1:x", [FOLDER | folder, FOLDER | {"location": "/data/other", "folder": "/data/other"}])
     page = world.person("viewer").see("/").text
-    troubled, well = asked(world, "GET", "/v1/folders").json()
+    troubled, well = world.ask("GET", "/v1/folders").json()
     [finding, *_] = check_folders(status(world.access).folders)
 
     assert (troubled["is_trouble"], well["is_trouble"]) == (True, False)
@@ -120,7 +116,7 @@ def test_a_file_that_waits_in_a_folder_is_found_by_its_name_everywhere(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.client.note_folders("h:1:x", [FOLDER | {"files": [HELD]}])
-    found = asked(world, "GET", "/v1/folders?file=orders.csv").json()
+    found = world.ask("GET", "/v1/folders?file=orders.csv").json()
     searched = world.person("viewer").see("/search?q=orders.csv")
     capsys.readouterr()
     cli.main(["show", "orders.csv"], "sfmc-import", standalone_mode=False)
@@ -132,7 +128,7 @@ def test_a_file_that_waits_in_a_folder_is_found_by_its_name_everywhere(
     assert said.startswith("no request yet: it waits in folder /data/in, read by h:1:x")
     assert "login_failed" in said
     assert json.loads(capsys.readouterr().out) == {"file": "orders.csv", "folders": found}
-    assert asked(world, "GET", "/v1/folders?file=other.csv").json() == []
+    assert world.ask("GET", "/v1/folders?file=other.csv").json() == []
 
 
 def test_a_file_with_a_request_that_waits_again_is_shown_with_both(
@@ -160,8 +156,8 @@ def test_a_list_of_definitions_that_is_old_is_said_with_its_begin_wherever_files
 ) -> None:
     stray = {"name": "a.csv", "reason": "unmatched", "age": 30.0, "text": "no FileSpec"}
     folders_of = [FOLDER | {"files": [stray], "definitions": [OLD]}, FOLDER | {"location": "/b", "folder": "/b"}]
-    assert asked(world, "PUT", "/v1/watchers/w", "source", json={"folders": folders_of}).status_code == 204
-    whole = asked(world, "GET", "/v1/status").json()
+    assert world.ask("PUT", "/v1/watchers/w", "source", json={"folders": folders_of}).status_code == 204
+    whole = world.ask("GET", "/v1/status").json()
     [old] = whole["old_definitions"]
     said = (
         f"definitions as they were read at {old['read_at'][:19].replace('T', ' ')} UTC; they cannot be read anew since"
@@ -178,8 +174,8 @@ def test_a_list_of_definitions_that_is_old_is_said_with_its_begin_wherever_files
     assert (finding.level, said in finding.text, "check the network" in finding.fix) == ("warn", True, True)
     [file] = whole["folders"][0]["files"] or whole["folders"][1]["files"]
     assert "by a list of definitions that cannot be read anew since 20" in file["text"]
-    assert [each["mid"] for each in asked(world, "GET", "/v1/unmatched").json()["old_definitions"]] == [MID]
-    assert asked(world, "GET", "/v1/unmatched?mid=7").json()["old_definitions"] == []
+    assert [each["mid"] for each in world.ask("GET", "/v1/unmatched").json()["old_definitions"]] == [MID]
+    assert world.ask("GET", "/v1/unmatched?mid=7").json()["old_definitions"] == []
 
 
 def test_a_file_without_a_definition_says_that_the_list_may_be_old_while_no_call_is_made(
@@ -193,10 +189,10 @@ def test_a_file_without_a_definition_says_that_the_list_may_be_old_while_no_call
     stray = {"location": "/data/in", "name": "a.csv", "fingerprint": "f" * 32}
     said = {"mid": MID, "file": stray, "reason": "no_match", "text": "no route and no FileSpec names it"}
     world.access.ledger().report("arrival/1", "unrouted", MID, stray["name"], said)
-    whole = asked(world, "GET", "/v1/status").json()
+    whole = world.ask("GET", "/v1/status").json()
     [trouble] = whole["troubles"]
     [file] = whole["folders"][0]["files"]
-    [old] = asked(world, "GET", "/v1/unmatched").json()["old_definitions"]
+    [old] = world.ask("GET", "/v1/unmatched").json()["old_definitions"]
     capsys.readouterr()
     cli.main(["status", "--unmatched"], "sfmc-import", standalone_mode=False)
 
@@ -214,8 +210,8 @@ def test_a_folder_whose_watcher_vanished_is_an_alarm_until_an_operator_forgets_i
     vanish(world)
     page = world.person("viewer").see("/").text
     [alarm] = status(world.access).folders
-    refused = asked(world, "POST", "/v1/folders/forget", "viewer", json={"name": "/data/in"})
-    done = asked(world, "POST", "/v1/folders/forget", "operator", json={"name": "/data/in"})
+    refused = world.ask("POST", "/v1/folders/forget", "viewer", json={"name": "/data/in"})
+    done = world.ask("POST", "/v1/folders/forget", "operator", json={"name": "/data/in"})
 
     assert (alarm.state, alarm.is_trouble) == ("unseen", True)
     assert "NO WATCHER READS IT (it was read last on h), since 20" in page
@@ -262,7 +258,7 @@ def test_a_request_names_the_folder_of_its_file_that_cannot_be_read(
     trouble = {"state": "unreadable", "age": 60.0, "text": "Permission denied"}
     other = FOLDER | {"folder": "/data/input", "location": "/data/input"} | trouble
     world.client.note_folders("h:1:x", [FOLDER | {"location": place} | trouble, other])
-    [said] = asked(world, "GET", f"/v1/requests/{request}").json()["in_the_way"]
+    [said] = world.ask("GET", f"/v1/requests/{request}").json()["in_the_way"]
     capsys.readouterr()
     cli.main(["show", request], "sfmc-import", standalone_mode=False)
     shown = " ".join(capsys.readouterr().out.split())
@@ -404,7 +400,7 @@ def test_an_unknown_definition_is_answered_with_near_names_and_with_files_of_its
         standing(world.access, "daily_order", MID)
     with pytest.raises(NotFoundError) as named:
         standing(world.access, "weekly_orders", MID)
-    answer = asked(world, "GET", f"/v1/definitions/{MID}/weekly_orders")
+    answer = world.ask("GET", f"/v1/definitions/{MID}/weekly_orders")
     page = world.person("viewer").ask("GET", f"/definition?mid={MID}&customer_key=weekly_orders")
 
     assert "did you mean Daily_Orders?" in near.value.fix
@@ -419,7 +415,7 @@ def test_an_unknown_definition_is_answered_with_near_names_and_with_files_of_its
 def test_a_replay_of_many_that_finds_nothing_says_that_its_filter_names_nothing_known(world: World, mid: str) -> None:
     world.submit("Daily_Orders")
     body = {"state": "rejected", "reason": "again", "mid": mid, "customer_key": "Daily_Order"}
-    found = asked(world, "POST", "/v1/replays", "operator", json=body).json()
+    found = world.ask("POST", "/v1/replays", "operator", json=body).json()
 
     assert found["count"] == 0
     assert ("did you mean Daily_Orders" if mid == MID else "no business unit 77") in found["hint"]

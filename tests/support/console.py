@@ -75,6 +75,10 @@ class World:
         assert person.log_in(self.tokens[role]).status_code == 303
         return person
 
+    def ask(self, method: str, path: str, role: str = "viewer", **more: Any) -> Any:
+        """Ask the API with the token of a role."""
+        return self.http.request(method, path, headers={"authorization": f"Bearer {self.tokens[role]}"}, **more)
+
     def submit(self, key: str = "orders", name: str = "orders.csv", **more: Any) -> str:
         """Record a request."""
         return self.client.submit(customer_key=key, mid=MID, file={"name": name, "version": "1"}, **more).request_id

@@ -33,8 +33,8 @@ _LAST = (
 _NEW = "The ledger was empty at {since}. Either it is new, or Redis has lost all of it"
 _COMPARE = (
     "compare with Marketing Cloud which imports ran, and submit again what is not shown here and did not run (runbook,"
-    " situation 5); a watcher submits all files of its folder again when it is restarted, also imported ones: move"
-    " those away before; the logs of the workers say what noticed it (write_loss_detected, redis_server_changed)"
+    " situation 5); a watcher that is restarted submits each file again whose request is missing, also imported ones:"
+    " move those away before; the logs of the workers say what noticed it (write_loss_detected, redis_server_changed)"
 )
 _TOKENS = "; make the tokens of API and console anew"
 _IF_NEW = "nothing for a new one; otherwise "
