@@ -31,8 +31,11 @@ LIMITS = {
     " where another process of the account has just read the definition, or with SFMC_KNOWN_RUNS=ledger (ADR 26)",
     "SOAP calls of a start, 400 at once": "32 threads ask two questions a wave: 1.06 at best (ADR 26)",
     "bytes of Redis for an event": "the CloudEvent itself has 567 to 646 bytes, of which 205 are the file (ADR 28)",
-    "64 threads at 300 ms": "a start takes 4 ms of the processor with 64 threads, so 213 a second take 0.85 of the one"
-    " core that Python uses, and each waits about 30 ms for it; 0.97 would be 9 ms (ADR 26)",
+    "64 threads at 300 ms": "a start takes 4 to 6 ms of the processor with 64 threads, so 213 a second take 0.85 to 1.2"
+    " of the one core that Python uses, and each waits 30 ms or more for it; 0.97 would be 9 ms (ADR 26)",
+    "events a second from SQS": "the four receivers of the source wait for Redis for three fifths of their working time"
+    " (sampled every 4 ms): each event runs one script and puts one message into the queue there; a quarter goes to"
+    " the deletion at SQS",
     "CPU of Redis for a start at 1000000": "the embedded Valkey is built with the malloc of glibc: 24 % of its CPU goes"
     " there with a million definitions, 3 % with a thousand (perf). With jemalloc loaded into it the line was 1.28; the"
     " rest is data that is in no cache of the processor",

@@ -6,9 +6,9 @@ Each figure is that of the bench line that stands beside it, as seen on two shar
 import math
 from dataclasses import dataclass
 
-START_CPU = 0.0046
+START_CPU = 0.0057
 """Seconds of a worker's core for a start: `bench starts`, CPU of a start."""
-REDIS_CPU = 0.0011
+REDIS_CPU = 0.0016
 """Seconds of the core of Redis for a start with its following: `bench starts`, CPU of Redis for a start."""
 START_BYTES = 600
 """Bytes that a start leaves until it is forgotten: `bench ledger`, bytes that a start with a file leaves."""
