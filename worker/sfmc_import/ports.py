@@ -332,6 +332,10 @@ class ScheduleState(Protocol):
         """Note that all ticks of a schedule until `seen` are done."""
         ...
 
+    def recorded_at(self, request_id: str) -> datetime | None:
+        """Give when a request came into the ledger; None for one that is not there."""
+        ...
+
 
 class Definitions(Protocol):
     """Definitions as last read, with a time to live."""

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from sfmc_import.errors import USAGE, SfmcImportError
 from sfmc_import.reply_to import read_reply
+from sfmc_import.small_letters import in_small_letters
 
 QUEUE = "imports"
 UPKEEP_QUEUE = "imports.upkeep"
@@ -384,7 +385,7 @@ def fold_key(customer_key: str) -> str:
 
     For what a person wrote about a definition. Which definition a request is for, Marketing Cloud says itself.
     """
-    return customer_key.rstrip(" ").lower()
+    return in_small_letters(customer_key.rstrip(" "))
 
 
 def is_spelling_of(found: str, asked: str) -> bool:

@@ -9,7 +9,7 @@ import structlog
 
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ports import LedgerUnavailableError, ScheduleState
-from sfmc_import.request import BadRequestError
+from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_import.schedules import Schedule, Tick, look, seconds_to_next
 
 LOOK_SECONDS = 10.0
@@ -90,17 +90,31 @@ class Ticker:
 
     def _submit_tick(self, schedule: Schedule, tick: Tick, now: datetime) -> None:
         names = {"source": schedule.source, "customer_key": schedule.customer_key, "event_id": tick.event_id}
-        given = {**names, "mid": schedule.mid, "request_id": tick.request_id}
         try:
-            answer = self._submit(**given)
+            answer = self._submit_once({**names, "mid": schedule.mid}, tick)
         except BadRequestError as error:
-            # The id has a request of another definition: beats with two policy files. One of them was taken.
             log.error("schedule_tick_refused", reason=str(error), **names)
             self._fail(schedule, f"its tick was refused: {error}", now, is_of_tick=True)
             return
         self.failures.pop(schedule.source, None)
         if answer.is_new:
             log.info("schedule_tick_submitted", request_id=answer.request_id, **names)
+
+    def _submit_once(self, given: Mapping[str, Any], tick: Tick) -> Any:
+        """Submit under the id that the tick always has; under its second one where something else has that.
+
+        Ids can be foreseen: a request under this one that came before the tick is not its own, whatever it asks for.
+        One of another definition may be of a beat with another policy file as well.
+        """
+        try:
+            answer = self._submit(**given, request_id=tick.request_id)
+            recorded = None if answer.is_new else self._state.recorded_at(tick.request_id)
+            if recorded is None or recorded >= tick.at:
+                return answer
+        except IdTakenError:
+            pass
+        log.warning("schedule_id_taken", source=tick.source, event_id=tick.event_id, request_id=tick.request_id)
+        return self._submit(**given, request_id=tick.second_id)
 
 
 def _report_missed(schedule: Schedule, missed: Sequence[datetime]) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from sfmc_import.states import NotYet, StartNow
-from tests.contract.ledger.scenario import HOUR, Scenario
+from tests.contract.ledger.scenario import BUSY, HOUR, Scenario
 
 CONTACTS = "Contacts"
 
@@ -168,3 +168,85 @@ def test_on_the_day_of_a_clock_change_a_time_of_day_is_that_of_the_clocks_then(
 
     assert isinstance(scenario.claim("a"), StartNow) is starts
     assert (done >= scenario.policy.order_begins(scenario.world.now_ms() / 1000)) is starts
+
+
+@pytest.mark.parametrize("named", ["ÄRZTE", "Ärzte ", "ärzte"])
+def test_a_definition_with_letters_beyond_ascii_is_found_in_capitals_as_well(scenario: Scenario, named: str):
+    scenario.decide_by(after=(named,))
+    scenario.arrives("a")
+    scenario.claim("a")
+    assert isinstance(scenario.claim("a"), NotYet)
+    scenario.decide_by(after=())
+    scenario.world.advance(60)
+    scenario.arrives("c", key="ärzte")
+    scenario.start("c")
+    scenario.ends("c")
+    scenario.decide_by(after=(named,))
+
+    assert scenario.due_in("a") == 0
+    assert isinstance(scenario.claim("a"), StartNow)
+
+
+def tomorrow_without_a_run(scenario: Scenario) -> None:
+    """Let a run count that completed before a time of day, and then pass that time."""
+    contacts_run(scenario, "c")
+    scenario.world.advance(60)
+    scenario.decide_by(after=(CONTACTS,), after_since=time_ago(scenario, -1))
+
+
+def test_what_is_tried_again_waits_for_the_run_that_counts_by_then(scenario: Scenario):
+    tomorrow_without_a_run(scenario)
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), BUSY, 1.0)
+    scenario.world.advance(2 * HOUR)
+
+    assert isinstance(scenario.claim("a"), NotYet)
+    assert waits(scenario, "a") == ("after", CONTACTS)
+    assert scenario.due_in("a") > 0
+
+
+def test_a_worker_that_dies_before_sending_leaves_its_request_to_the_order(scenario: Scenario):
+    tomorrow_without_a_run(scenario)
+    scenario.arrives("a")
+    scenario.go("a")
+    scenario.world.advance(2 * HOUR)
+
+    assert isinstance(scenario.claim("a"), NotYet)
+    assert scenario.names("a")[-1] == "retrying"
+    assert waits(scenario, "a") == ("after", CONTACTS)
+    scenario.decide_by(after=())
+    assert isinstance(scenario.claim("a"), StartNow)
+
+
+def test_an_attempt_again_after_one_that_proved_nothing_waits_for_no_other_run(scenario: Scenario):
+    tomorrow_without_a_run(scenario)
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    scenario.ledger.record_intent(lease, [])
+    scenario.ledger.withdraw_intent(lease, unproved=True)
+    scenario.ledger.retry(lease, BUSY, 1.0)
+    scenario.world.advance(2 * HOUR)
+
+    assert isinstance(scenario.claim("a"), StartNow)
+
+
+def test_a_second_file_is_kept_while_the_first_waits_for_its_order_and_nothing_runs(scenario: Scenario):
+    scenario.decide_by(after=(CONTACTS,), when_too_soon="drop")
+    for name in ("a", "b"):
+        scenario.arrives(name)
+        scenario.claim(name)
+
+    assert scenario.names("b") == ["accepted", "deferred"]
+
+
+def test_a_second_file_is_kept_while_an_attempt_waits_for_its_order(scenario: Scenario):
+    tomorrow_without_a_run(scenario)
+    scenario.decide_by(when_too_soon="drop")
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), BUSY, 1.0)
+    scenario.world.advance(2 * HOUR)
+    scenario.claim("a")
+    scenario.arrives("b")
+    scenario.claim("b")
+
+    assert scenario.names("b") == ["accepted", "deferred"]

@@ -266,3 +266,13 @@ def test_of_two_pauses_that_end_the_event_names_the_one_that_was_given(scenario:
 
     assert scenario.world.events()[-1]["subject"] == FIRST
     assert paused(scenario) == []
+
+
+def test_a_pause_by_capitals_beyond_ascii_holds_a_key_that_the_ledger_has_not_met(scenario: Scenario):
+    scenario.ledger.pause(f"key:{MID}:ÄRZTE", "ann", "new columns", None)
+    scenario.arrives("a", key="ärzte")
+    scenario.claim("a")
+    scenario.claim("a")
+
+    assert scenario.world.record("a")["wait"] == "paused"
+    assert scenario.ledger.lift_pause(f"key:{MID}:Ärzte", "ann", None)

@@ -266,3 +266,13 @@ def test_an_intent_of_which_nothing_is_sent_is_held_by_nothing(scenario: Scenari
 
     assert isinstance(scenario.ledger.record_intent(lease, ("1",), is_sent=False), float)
     assert scenario.world.record("a")["known"] == '["1"]'
+
+
+def test_a_file_that_comes_in_a_pause_is_kept_also_during_a_run(scenario: Scenario):
+    scenario.decide_by(when_too_soon="drop")
+    scenario.arrives_and_starts("a")
+    scenario.ledger.pause("all", "ann", "new columns", None)
+    scenario.arrives("b")
+    scenario.claim("b")
+
+    assert scenario.names("b") == ["accepted", "deferred"]

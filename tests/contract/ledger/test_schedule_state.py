@@ -10,7 +10,7 @@ from sfmc_import.ledger.schedule_state import ScheduleState
 from sfmc_import.ledger.schema import SCHEDULE
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import read_request
-from sfmc_import.schedules import Schedule, ticks
+from sfmc_import.schedules import Schedule, Tick, ticks
 from sfmc_import.ticker import Ticker
 from tests.contract.ledger.scenario import KEY, MID
 from tests.support.ledger_world import World
@@ -64,13 +64,13 @@ def test_ten_beats_at_once_give_one_request_for_a_missed_tick(world: World):
     assert world.record(events[0]["data"]["request_id"])["event_id"] in known[4:]
 
 
-def test_a_tick_that_two_policy_files_give_to_two_definitions_has_one_request(world: World):
+def test_a_tick_that_two_policy_files_give_to_two_definitions_starts_both(world: World):
     for key in (KEY, "other"):
         state_of(world).note("hourly", hours_ago(world, 3))
         which = Schedule(source="hourly", customer_key=key, cron=("0 * * * *",), time_zone="UTC", mid=MID)
         Ticker((which,), state_of(world), Submitted(world)).look()
 
-    assert [event["subject"] for event in world.events() if event["type"] == "sfmc.import.accepted"] == [KEY]
+    assert [event["subject"] for event in world.events() if event["type"] == "sfmc.import.accepted"] == [KEY, "other"]
 
 
 def test_redis_that_does_not_answer_is_said_as_the_ledger_says_it(world: World):
@@ -79,3 +79,21 @@ def test_redis_that_does_not_answer_is_said_as_the_ledger_says_it(world: World):
     with pytest.raises(LedgerUnavailableError):
         state_of(world).read(["a"])
     world.client.delete(world.keys.name_of(SCHEDULE, "a"))
+
+
+def test_a_request_under_the_id_of_a_coming_tick_takes_its_place_from_no_tick(world: World):
+    [tick] = [Tick("hourly", each) for each in islice(ticks(EVERY_HOUR, hours_ago(world, 1)), 1)]
+    world.advance(tick.at.timestamp() - 60 - world.now_ms() / 1000)
+    world.ledger.accept(read_request(tick.request_id, MID, given_by(tick)))
+    world.advance(120)
+    for _ in range(2):
+        state_of(world).note("hourly", hours_ago(world, 1))
+        Ticker((EVERY_HOUR,), state_of(world), Submitted(world)).look()
+
+    names = [event["subject"] for event in world.events()]
+    assert len(names) == 2
+    assert world.record(tick.second_id)["key"] == KEY
+
+
+def given_by(tick: Tick) -> dict[str, str]:
+    return {"customer_key": KEY, "mid": MID, "source": tick.source, "event_id": tick.event_id}

@@ -52,7 +52,14 @@ OPERATIONS = (
     Mutant(
         "claim", "  if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n  wait_paused", "  wait_paused"
     ),
-    Mutant("claim", "policy.when_too_soon == 'drop' and not pause", "policy.when_too_soon == 'drop'"),
+    Mutant("claim", "'drop' and held and not pause", "'drop' and held"),
+    Mutant("claim", "'drop' and held and not pause", "'drop' and not pause"),
+    Mutant("claim", "(d.holder and not missing_run(r, policy))", "d.holder"),
+    Mutant("claim", "in_window or (d.holder", "(d.holder"),
+    Mutant("claim", "return not (r.force or r.unproved)", "return not r.force"),
+    Mutant("claim", "return not (r.force or r.unproved)", "return r.state == 'deferred' and not r.force"),
+    Mutant("claim", "let_go_of_attempt('after', ", "string.len('after' .. "),
+    Mutant("lib", "string.find(text, '[\\128-\\255]') and in_small_letters(text) or text", "text"),
     Mutant("starting", "  if pause then return cjson.encode({'paused', pause.reason}) end\n", ""),
     Mutant(
         "operators", "  if not CANCELLABLE[r.state] then return r.state end\n", "  if not r.state then return nil end\n"
@@ -96,7 +103,7 @@ OPERATIONS = (
     Mutant("ordering", "'CH', str(now), found[i])", "'CH', str(now + 60000), found[i])"),
     Mutant("claim", "(not r.force and missing_run(r, policy))", "false"),
     Mutant("claim", "(not r.force and missing_run(r, policy))", "missing_run(r, policy)"),
-    Mutant("claim", "r.state == 'deferred' and not r.force and missing_run(r, policy)", "false"),
+    Mutant("claim", "must_keep_order(r) and missing_run(r, policy)", "false"),
     Mutant("following", "if a.as_expected then note_completed", "if true then note_completed"),
     Mutant("following", "  if a.as_expected then note_completed(r, d, present(a.shown)) end\n", ""),
     Mutant("lib", "string.gsub(string.lower(key)", "string.gsub(key"),

@@ -304,7 +304,7 @@ MUTANTS = (
     Mutant("duplicates", "r.exact or not r.event_id and (", "r.exact or ("),
     Mutant("duplicates", "if event and event ~= id then", "if false then"),
     Mutant("duplicates", "local file = r.fp and not r.force and", "local file = r.fp and"),
-    Mutant("claim", "if policy.when_too_soon == 'drop' and not pause then", "if false then"),
+    Mutant("claim", "if policy.when_too_soon == 'drop' and held and not pause then", "if false then"),
     Mutant("duplicates", "if at > int(r.at) or (at == int(r.at) and other > id) then", "if at < int(r.at) then"),
     Mutant("duplicates", "if at > int(r.at) or (at == int(r.at) and other > id) then", "if at > int(r.at) then"),
     Mutant("duplicates", "and not fields[3] then", "then"),

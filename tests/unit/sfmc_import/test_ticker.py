@@ -9,8 +9,8 @@ import pytest
 from sfmc_import.client import SubmitResult
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ports import LedgerUnavailableError
-from sfmc_import.request import BadRequestError
-from sfmc_import.schedules import Schedule
+from sfmc_import.request import BadRequestError, IdTakenError
+from sfmc_import.schedules import Schedule, Tick
 from sfmc_import.ticker import LOOK_SECONDS, RETRY_SECONDS, Ticker
 
 FIVE = Schedule(source="five", customer_key="k", cron=("0 5 * * *",), time_zone="UTC", mid="7")
@@ -29,6 +29,7 @@ class Shared:
         self.now = BEGIN
         self.seen: dict[str, datetime] = {}
         self.requests: dict[str, Mapping[str, Any]] = {}
+        self.times: dict[str, datetime] = {}
         self.steps: list[str] = []
         self.at_step: Callable[[str], None] = lambda _: None
 
@@ -44,9 +45,15 @@ class Shared:
     def submit(self, *, request_id: str, **given: Any) -> SubmitResult:
         self._step("submit")
         is_new = request_id not in self.requests
+        if not is_new and self.requests[request_id]["customer_key"] != given["customer_key"]:
+            raise IdTakenError(request_id)
         self.requests.setdefault(request_id, given)
+        self.times.setdefault(request_id, self.now)
         self._step("submitted")
         return SubmitResult(request_id=request_id, is_new=is_new)
+
+    def recorded_at(self, request_id: str) -> datetime | None:
+        return self.times.get(request_id)
 
     def beat(self, *schedules: Schedule) -> Ticker:
         return Ticker(schedules or (FIVE,), self, self.submit)
@@ -155,3 +162,27 @@ def test_a_schedule_that_is_refused_or_fails_keeps_no_other_waiting(shared: Shar
     Ticker((FIVE, SIX), shared, refuse).look()
 
     assert [given["source"] for given in shared.requests.values()] == ["six"]
+
+
+@pytest.mark.parametrize("customer_key", ["another", FIVE.customer_key])
+def test_whoever_uses_the_id_of_a_coming_tick_makes_it_not_vanish(shared: Shared, customer_key: str):
+    foreseen = Tick("five", at(5))
+    shared.now = at(4, 59, 59)
+    shared.submit(request_id=foreseen.request_id, customer_key=customer_key, source="somebody")
+    shared.now = at(5)
+    for _ in range(2):
+        shared.beat().look()
+
+    assert shared.requests[foreseen.second_id]["customer_key"] == FIVE.customer_key
+    assert len(shared.requests) == 2
+
+
+def test_a_tick_whose_ids_are_both_taken_is_refused_and_said(shared: Shared):
+    foreseen = Tick("five", at(5))
+    for request_id in (foreseen.request_id, foreseen.second_id):
+        shared.submit(request_id=request_id, customer_key="another", source="somebody")
+    shared.now = at(5)
+    beat = shared.beat()
+    beat.look()
+
+    assert "refused" in beat.failures["five"].text

@@ -149,11 +149,14 @@ local function wait_for_room(group, most)
   return not_yet()
 end
 
+-- As with a window, an attempt that is made again because the one before it proved nothing waits for its own start alone.
+local function must_keep_order(r) return not (r.force or r.unproved) end
+
 -- A pause holds every start, forced ones too. Its time does not count against the retry deadline.
 local function attempt_unless_paused()
   local pause = pause_of(r)
   if not pause then
-    local key = r.state == 'deferred' and not r.force and missing_run(r, policy)
+    local key = must_keep_order(r) and missing_run(r, policy)
     local full, most
     if not key then full, most = full_group(id, r, policy.places) end
     if not (key or full) then return begin_attempt() end
@@ -161,6 +164,7 @@ local function attempt_unless_paused()
     if r.retry_until then drop(request_key(id), r, {'retry_until'}) end
     if key then
       leave_turn(id, r)
+      if r.state == 'starting' then let_go_of_attempt('after', 'waits for a completed run of ' .. key) end
       wait_after(id, r, key)
       return not_yet({held_by = key})
     end
@@ -223,7 +227,9 @@ local function while_accepted()
   end
   if r.force then return unless_outdated(defer) end
   if not r.fp then return unless_outdated(end_as_duplicate, 'window') end
-  if policy.when_too_soon == 'drop' and not pause then return unless_outdated(end_as_duplicate, 'too_soon') end
+  -- Where no window and no run holds it, another file that waits for its turn is no reason to drop this one.
+  local held = in_window or (d.holder and not missing_run(r, policy))
+  if policy.when_too_soon == 'drop' and held and not pause then return unless_outdated(end_as_duplicate, 'too_soon') end
   return unless_outdated(defer)
 end
 

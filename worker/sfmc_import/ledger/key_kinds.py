@@ -205,8 +205,3 @@ REFRESHED = Key(
     meaning="When somebody asked to read definitions again: what was read before counts no more. 200 keys at most, then"
     " their business unit. The time counts from the newest.",
 )
-
-
-def folded(customer_key: str) -> str:
-    """Write a CustomerKey as `folded` of lib.lua does, to which only ASCII letters have a case."""
-    return "".join(each.lower() if each.isascii() else each for each in customer_key).rstrip(" ")

@@ -15,8 +15,20 @@ local function int(text) return tonumber(text) or 0 end
 local function str(ms) return string.format('%.0f', ms) end
 local function present(value) if value == nil or value == cjson.null or value == '' then return nil end return value end
 
+-- Lua knows the letters of ASCII only.
+local function in_small_letters(text)
+  local letters = @LETTERS@
+  return (string.gsub(text, '[\194-\239][\128-\191]+', function(letter)
+    local _, last = string.find(letters, ' ' .. letter .. '=', 1, true)
+    return last and string.match(letters, '^[^ ]+', last + 1)
+  end))
+end
+
 -- What all spellings of a CustomerKey have in common that a person may write: case and last blanks do not count.
-local function folded(key) return (string.gsub(string.lower(key), ' +$', '')) end
+local function folded(key)
+  local text = string.gsub(string.lower(key), ' +$', '')
+  return string.find(text, '[\128-\255]') and in_small_letters(text) or text
+end
 
 -- A step reads each record once, and writes it once at its end (`write_all`): what it knows of the records, what it has
 -- changed of them (false: dropped), how long keys live from now on, and the new times of ids in DUE and follows.

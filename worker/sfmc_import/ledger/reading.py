@@ -10,7 +10,7 @@ from redis import Redis
 from redis.exceptions import NoPermissionError
 
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.key_kinds import COMPLETED, HOME, PLACES, RENAMED, folded
+from sfmc_import.ledger.key_kinds import COMPLETED, HOME, PLACES, RENAMED
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.loss_keys import LOSS
 from sfmc_import.ledger.operator_keys import PAUSES
@@ -53,10 +53,10 @@ class Pauses:
 
     def _is_of(self, scope: str, customer_key: str, home: str) -> bool:
         said = self.said[scope]
-        if folded(home) in map(folded, said.get("free") or ()):
+        if fold_key(home) in map(fold_key, said.get("free") or ()):
             return False
         names = said.get("homes") or [self.homes[scope]]
-        return folded(customer_key) == folded(scope.split(":", 2)[2]) or folded(home) in map(folded, names)
+        return fold_key(customer_key) == fold_key(scope.split(":", 2)[2]) or fold_key(home) in map(fold_key, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class LedgerReader:
         # No MGET: the rights of a producer and of a reader do not have it.
         with redis_errors(), self._client.pipeline(transaction=False) as pipe:
             for mid, key in definitions:
-                pipe.get(self.keys.name_of(RENAMED, mid, folded(key)))
+                pipe.get(self.keys.name_of(RENAMED, mid, fold_key(key)))
             found = pipe.execute()
         return [key if home is None else home.decode() for (_, key), home in zip(definitions, found, strict=True)]
 
@@ -157,9 +157,9 @@ class LedgerReader:
         """Give the same for what operators name definitions by, which may be their ObjectID."""
         with redis_errors(), self._client.pipeline(transaction=False) as pipe:
             for mid, name in named:
-                pipe.get(self.keys.name_of(RENAMED, mid, folded(name)))
+                pipe.get(self.keys.name_of(RENAMED, mid, fold_key(name)))
                 pipe.get(self.keys.name_of(HOME, mid, name))
-                pipe.get(self.keys.name_of(HOME, mid, folded(name)))
+                pipe.get(self.keys.name_of(HOME, mid, fold_key(name)))
             found = pipe.execute()
         looked = zip(found[::3], found[1::3], found[2::3], strict=True)
         first = [next((home for home in each if home is not None), None) for each in looked]
@@ -245,7 +245,7 @@ class LedgerReader:
     def _completed(self, mid: str, keys: Collection[str]) -> dict[str, float]:
         homes = dict(zip(keys, self.homes([(mid, key) for key in keys]), strict=True))
         with redis_errors():
-            found = {key: self._client.get(self.keys.name_of(COMPLETED, mid, folded(homes[key]))) for key in keys}
+            found = {key: self._client.get(self.keys.name_of(COMPLETED, mid, fold_key(homes[key]))) for key in keys}
         return {key: int(at) / 1000 for key, at in found.items() if at is not None}
 
     def pauses(self) -> Pauses:

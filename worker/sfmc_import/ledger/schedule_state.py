@@ -35,6 +35,12 @@ class ScheduleState:
         with redis_errors():
             self._client.set(self._keys.name_of(SCHEDULE, source), int(seen.timestamp()), px=self._ttl_ms)
 
+    def recorded_at(self, request_id: str) -> datetime | None:
+        """See sfmc_import.ports.ScheduleState.recorded_at."""
+        with redis_errors():
+            [milliseconds_since_1970] = self._client.hmget(self._keys.request(request_id), "at")
+        return None if milliseconds_since_1970 is None else _time(int(milliseconds_since_1970) / 1000)
 
-def _time(seconds: int) -> datetime:
+
+def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

@@ -13,6 +13,7 @@ from sfmc_import.ledger.lua_functions import (
     without_unused,
 )
 from sfmc_import.ledger.lua_names import to_lua
+from sfmc_import.small_letters import to_lua_text
 from sfmc_import.states import FAILED, SETTLED, WARNED, to_lua_set, to_lua_table
 
 _LEASED = ("lease", "starting")
@@ -68,7 +69,7 @@ SELDOM = frozenset(
         *("admit_one", "admit_suspect", "defer", "end_after_look", "end_lost", "end_unresolved"),
         *("end_unstarted", "erase", "expire", "expire_ambiguous", "failed_last", "failed_place"),
         *("forget_previous_window", "give_up_reconciling", "hand_on_place", "is_paused", "keeps_places"),
-        *("forget_unknown", "note_unknown", "unknown_until"),
+        *("forget_unknown", "in_small_letters", "note_unknown", "unknown_until"),
         *("lease_over", "leave_other_places", "leave_place", "leave_places", "let_first_look"),
         *("let_go_of_attempt", "list_newest", "look_for_place", "moment_of", "note_error", "note_home", "note_losses"),
         *("open_line", "other_suspect", "pass_duplicates", "place_of", "place_waiters_key", "read_first"),
@@ -99,6 +100,7 @@ def read_part(name: str) -> str:
         .replace("@FAILED@", to_lua_set(FAILED))
         .replace("@WARNED@", to_lua_set(WARNED))
         .replace("@SETTLED@", to_lua_set(SETTLED))
+        .replace("@LETTERS@", to_lua_text())
     )
 
 
