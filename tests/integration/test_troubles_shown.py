@@ -413,6 +413,36 @@ def test_a_ledger_that_lost_its_last_writes_says_from_when_the_newest_event_is(w
     assert "tokens" not in loss.advice
 
 
+def test_a_restart_that_shows_no_loss_is_said_without_an_alarm(world: World) -> None:
+    world.submit(name="kept.csv")
+    server = open_ledger(world.access.settings).server
+    server.note("one", 5, world.access.client.execute_command)
+    server.note("two", 5, world.access.client.execute_command)
+    [loss] = status(world.access).losses
+
+    assert (loss.is_proved, loss.is_alarm, loss.survived_until is None) == (False, False, False)
+    assert loss.text.startswith("Redis was started anew, or another one took over, noticed at 20")
+    assert loss.advice.startswith("nothing after an orderly restart;")
+    assert [each.level for each in check_losses((loss,))] == ["warn"]
+
+
+def test_a_restart_after_redis_was_emptied_changes_nothing_of_what_is_said_of_that(world: World) -> None:
+    watch = WriteLossWatch(open_ledger(world.access.settings))
+    assert not watch.beat()
+    world.access.client.flushall()
+    assert watch.beat()
+    [first] = status(world.access).losses
+    world.submit(name="later.csv")
+    server = open_ledger(world.access.settings).server
+    for name in ("one", "two"):
+        server.note(name, 5, world.access.client.execute_command)
+    [loss] = status(world.access).losses
+
+    assert (loss.since, loss.is_alarm) == (first.since, True)
+    assert loss.text.startswith(f"Redis was empty at {first.since:%Y-%m-%d %H:%M:%S} UTC")
+    assert loss.again is not None and ", and another server of Redis answers since 20" in loss.text
+
+
 def test_an_empty_ledger_that_may_be_new_is_said_without_an_alarm(
     world: World, redis_server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,7 +37,7 @@ def check_old_definitions(found: Sequence[OldDefinitionsView]) -> Iterator[Findi
 
 def check_losses(found: Sequence[LossView]) -> Iterator[Finding]:
     """Say what Redis has lost: a failure while starts are careful; a ledger that may be new is none."""
-    return (Finding("warn" if each.may_be_new else "fail", "losses", each.text, each.advice) for each in found)
+    return (Finding("fail" if each.is_alarm else "warn", "losses", each.text, each.advice) for each in found)
 
 
 def to_do_about(folder: FolderView) -> str:

@@ -88,7 +88,7 @@ def status(customer_key: str | None, *, listed: str | None, mid: str | None, las
         print_json(found.model_dump(mode="json"))
     else:
         print_lines(lines)
-    if isinstance(found, StatusView) and any(not each.may_be_new for each in found.losses):
+    if isinstance(found, StatusView) and any(each.is_alarm for each in found.losses):
         raise SystemExit(FAILURE)
 
 

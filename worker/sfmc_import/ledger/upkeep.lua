@@ -288,7 +288,8 @@ end
 
 -- From now on starts look for runs that the ledger does not have. While an earlier loss is in force, what survived that
 -- one counts: a start since then must not hide the starts that it forgot. One that is over stays beside the new one.
-local function note_loss()
+-- It is proved where something is missing that was there; a server that was started anew may have all of it.
+local function note_loss(is_proved)
   local loss, past = record(loss_key()), record(past_loss_key())
   local earlier = past.earlier
   if not loss.at or loss.empty then
@@ -298,12 +299,14 @@ local function note_loss()
     local began = server_began()
     loss.since = survived_until(began)
     loss.kept = began and str(began) or nil
+    loss.first = str(now)
   end
   drop(loss_key(), loss, {'from'})
   loss.at = str(now)
+  if is_proved then loss.proved = '1' end
   set(loss_key(), {}, loss)
   keep(loss_key(), cfg.loss_ttl)
-  loss.kept = nil
+  loss.kept, loss.first, loss.proved = nil, nil, nil
   keep_past(loss, earlier)
 end
 
@@ -323,6 +326,7 @@ function steps.note_server()
   local before = redis.call('GET', server_key())
   local known, number = string.match(before or '', '^(%S+) ?(%d*)$')
   number = int(number)
+  local is_behind = number < a.number
   local is_same = known == a.run_id and number >= a.number
   if not is_same then number = math.max(number, a.number) + 1 end
   redis.call('SET', server_key(), a.run_id .. ' ' .. number, 'PX', cfg.unfinished_ttl)
@@ -331,7 +335,7 @@ function steps.note_server()
     note_empty()
     return {number, 0}
   end
-  note_loss()
+  note_loss(is_behind)
   return {number, 1}
 end
 
@@ -348,6 +352,6 @@ function steps.write_probe()
   local found = int(redis.call('GET', key))
   redis.call('SET', key, a.count, 'PX', cfg.probe_ttl)
   if found >= a.count - 1 then return 0 end
-  note_loss()
+  note_loss(true)
   return 1
 end
