@@ -5,6 +5,7 @@ import pytest
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.calling import ServerWatch
 from sfmc_import.ledger.loss_keys import LOSS, PAST_LOSS, SERVER
+from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.states import StartNow
 from tests.contract.ledger.scenario import BUSY, DOUBT, Scenario
 from tests.contract.ledger.test_losses import named, take_go
@@ -332,3 +333,34 @@ def test_who_was_recorded_before_the_newest_loss_asks_for_runs_that_others_have_
     scenario.ledger.write_probe("w2", 5)
     named(scenario, "c", "50")
     assert take_go(scenario, "a").candidates == frozenset()
+
+
+def said_of_loss(scenario: Scenario) -> tuple[bool, float, float]:
+    found = LedgerReader(scenario.world.client, scenario.world.keys).loss()
+    return bool(found.get("is_proved")), found["noticed_first"], found["noticed_at"]
+
+
+def test_a_server_that_was_started_anew_proves_no_loss_and_a_number_that_went_back_does(scenario: Scenario):
+    note, execute = scenario.ledger.server.note, scenario.world.client.execute_command
+    note("one", 10, execute)
+    note("two", 10, execute)
+    first = scenario.world.now_ms() / 1000
+    assert said_of_loss(scenario) == (False, first, first)
+    scenario.world.advance(10)
+    scenario.ledger.write_probe("w1", 5)
+    assert said_of_loss(scenario) == (True, first, first + 10)
+    scenario.world.advance(10)
+    note("three", 10, execute)
+
+    assert said_of_loss(scenario) == (True, first, first + 20)
+
+
+def test_a_server_that_does_not_know_the_one_after_it_has_lost_that(scenario: Scenario):
+    note, execute = scenario.ledger.server.note, scenario.world.client.execute_command
+    for name in ("one", "two"):
+        note(name, 10, execute)
+    scenario.world.client.delete(scenario.world.keys.name_of(LOSS))
+    scenario.world.client.set(scenario.world.keys.name_of(SERVER), "one 1")
+    note("one", 20, execute)
+
+    assert said_of_loss(scenario)[0]

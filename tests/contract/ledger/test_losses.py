@@ -7,7 +7,6 @@ import pytest
 
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.loss_keys import LONGEST_CALL, LOSS, SERVER
-from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.states import Decision, Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, DOUBT, MID, Scenario, request
 
@@ -307,37 +306,6 @@ def test_an_empty_ledger_does_not_hide_a_loss_that_is_in_force(scenario: Scenari
     scenario.arrives("a")
 
     assert not take_go(scenario, "a").may_be_new
-
-
-def said_of_loss(scenario: Scenario) -> tuple[bool, float, float]:
-    found = LedgerReader(scenario.world.client, scenario.world.keys).loss()
-    return bool(found.get("is_proved")), found["noticed_first"], found["noticed_at"]
-
-
-def test_a_server_that_was_started_anew_proves_no_loss_and_a_number_that_went_back_does(scenario: Scenario):
-    note, execute = scenario.ledger.server.note, scenario.world.client.execute_command
-    note("one", 10, execute)
-    note("two", 10, execute)
-    first = scenario.world.now_ms() / 1000
-    assert said_of_loss(scenario) == (False, first, first)
-    scenario.world.advance(10)
-    scenario.ledger.write_probe("w1", 5)
-    assert said_of_loss(scenario) == (True, first, first + 10)
-    scenario.world.advance(10)
-    note("three", 10, execute)
-
-    assert said_of_loss(scenario) == (True, first, first + 20)
-
-
-def test_a_server_that_does_not_know_the_one_after_it_has_lost_that(scenario: Scenario):
-    note, execute = scenario.ledger.server.note, scenario.world.client.execute_command
-    for name in ("one", "two"):
-        note(name, 10, execute)
-    scenario.world.client.delete(scenario.world.keys.name_of(LOSS))
-    scenario.world.client.set(scenario.world.keys.name_of(SERVER), "one 1")
-    note("one", 20, execute)
-
-    assert said_of_loss(scenario)[0]
 
 
 # --- Which requests were recorded before the loss, and which runs they may take.

@@ -44,7 +44,7 @@ LOSS = Key(
         Field(name="from", kind="ms", meaning="when it was first looked at on a clock that had gone back before `at`"),
         Field(name="kept", kind="ms", meaning="what was recorded before this time was recorded before the loss"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
-        Field(name="first", kind="ms", attribute="noticed_first", meaning="when it was noticed first; `at` is the newest"),
+        Field(name="first", kind="ms", attribute="noticed_first", meaning="when it was noticed first; `at`: last"),
         Field(name="proved", attribute="is_proved", meaning="set where something was missing that had been there"),
         Field(name="empty", attribute="may_be_new", meaning="set where the ledger was empty, and may be a new one"),
         Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
