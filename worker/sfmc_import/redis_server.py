@@ -27,6 +27,7 @@ _KEPT: Mapping[Holds, str] = {
 }
 
 MEMORY = "memory"
+REPLICAS = "replicas"
 """The check that ends no process: workers make room in a Redis that is full."""
 
 
@@ -200,7 +201,7 @@ def _replicas(info: Mapping[str, Any], durability: str, replicas: int) -> list[F
     if durability == "none" or connected >= replicas:
         return []
     text = f"{connected} replicas are connected, but {replicas} must confirm each start"
-    return [Finding("fail", "replicas", text, "connect the replicas, or lower SFMC_WAIT_REPLICAS")]
+    return [Finding("fail", REPLICAS, text, "connect the replicas, or lower SFMC_WAIT_REPLICAS")]
 
 
 def _writes_alone(info: Mapping[str, Any]) -> list[Finding]:

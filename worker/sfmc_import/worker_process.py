@@ -26,7 +26,7 @@ from sfmc_import.processes import HEARTBEAT_SECONDS, Process
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
 from sfmc_import.redis_rights import RoleName
-from sfmc_import.redis_server import MEMORY, Finding, check_rights, check_server, inspect_server
+from sfmc_import.redis_server import MEMORY, REPLICAS, Finding, check_rights, check_server, inspect_server
 from sfmc_import.retrying import CONNECT, NO_JITTER
 from sfmc_import.settings import RedisAddress, Settings, SettingsError, load
 
@@ -137,7 +137,8 @@ def begin(environ: Mapping[str, str], *, marketing_cloud: bool) -> Heartbeat | N
 
 
 def _ends_the_process(finding: Finding) -> bool:
-    return finding.level == "fail" and finding.check != MEMORY
+    # Memory is freed, and replicas come back: until then nothing new is taken, or sent, and runs are followed.
+    return finding.level == "fail" and finding.check not in {MEMORY, REPLICAS}
 
 
 def _settings(environ: Mapping[str, str], *, marketing_cloud: bool) -> Settings:
