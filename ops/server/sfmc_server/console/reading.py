@@ -48,7 +48,7 @@ def overview(ask: Ask) -> Shown:
     values["is_paused"] = _judge_of(found.paused)
     values["paused"] = sorted(found.paused, key=lambda pause: _WIDTHS.index(pause.scope.partition(":")[0]))
     values["alarms"] = [each for each in found.folders if each.is_trouble]
-    values["waits"], values["calls"] = waits, usage.calls(ask.access)
+    values["waits"], values["calls"], values["unmatched"] = waits, usage.calls(ask.access), ask.feed.strays.count
     return Shown("overview.html", values)
 
 
@@ -168,7 +168,7 @@ def _view_of(ask: Ask, mid: str, key: str, *, is_in_events: bool) -> listing.Def
 def unmatched(ask: Ask) -> Shown:
     """List files that start nothing."""
     found = ask.feed.strays.read(ask.access.stream)
-    values = {"found": found[: PAGE * 10], "count": len(found), "looked_at": LOOKED_AT}
+    values = {"found": found[: PAGE * 10], "count": ask.feed.strays.count, "looked_at": LOOKED_AT}
     values["old"] = stale_lists.lists_that_may_be_old(ask.access, (each.mid for each in found))
     return Shown("unmatched.html", values)
 
