@@ -32,9 +32,11 @@ OPERATIONS = (
     Mutant("pausing", "return a.expects ~= 'none' or #found > 0", "return a.expects ~= 'none'"),
     Mutant(
         "pausing",
-        "  if has_changed(found) then return 3 end\n  if is_repeated() then return 1 end\n  local lifted",
-        "  if is_repeated() then return 1 end\n  local lifted",
+        "  if has_changed(found) then return 3 end\n  local ended",
+        "  local ended",
     ),
+    Mutant("pausing", "    if lasts(each.text) then return end\n", ""),
+    Mutant("pausing", "  if ended then return str(ended) end\n", ""),
     Mutant("pausing", "  if not lifted then return 0 end\n", "  if not lifted then return 1 end\n"),
     Mutant(
         "claim", "  local pause = pause_of(r)\n  if not pause then\n", "  local pause = pause_of(r)\n  if true then\n"

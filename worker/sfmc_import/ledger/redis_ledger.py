@@ -387,14 +387,21 @@ class RedisLedger:
             self._wake_paused()
         return bool(answer != _CHANGED)
 
-    def lift_pause(self, scope: str, operator: str, reason: str | None, expects: str | None = None) -> bool | None:
-        """End a pause and wake what waits for it, oldest first; False when there is none, None as `pause` says it."""
+    def lift_pause(
+        self, scope: str, operator: str, reason: str | None, expects: str | None = None
+    ) -> bool | float | None:
+        """End a pause and wake what waits for it, oldest first; False when there is none, None as `pause` says it.
+
+        Of one that had ended by itself the time, in seconds since 1970.
+        """
         said = scope_arguments(scope) | {"operator": operator, "reason": reason}
         answer = self._run("lift_pause", said | {"call": uuid4().hex, "expects": expects})
         # Who lifted it before may have been cut off before all were woken.
         if answer != _CHANGED:
             self._wake_paused()
-        return None if answer == _CHANGED else bool(answer)
+        if answer == _CHANGED:
+            return None
+        return bool(answer) if isinstance(answer, int) else int(answer) / 1000
 
     def _wake_paused(self) -> None:
         while self._run("wake_paused", {"limit": _WOKEN_AT_ONCE}) == _WOKEN_AT_ONCE:

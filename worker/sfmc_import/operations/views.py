@@ -222,10 +222,11 @@ class LifeView(RequestView):
 
 
 class ResumedView(View):
-    """A pause that has ended."""
+    """A pause that has ended; `had_ended` is when it had done so by itself: then nothing was done."""
 
     scope: str
     paused: bool = False
+    had_ended: Time | None = None
 
 
 class DoneView(View):
