@@ -29,6 +29,9 @@ OPERATIONS = (
     Mutant("pausing", "'ZADD', DUE, 'XX', str(now), found[i])", "'ZADD', DUE, 'XX', str(now + 60000), found[i])"),
     Mutant("pausing", "  if #found == 0 then return 1 end\n  let", "  if true then return 1 end\n  let"),
     Mutant("pausing", "if each.text == a.expects then return false end", ""),
+    Mutant("processes", "  if not a.is_full then return drop(", "  if false then return drop("),
+    Mutant("processes", "  if not record(key).full then set(", "  if true then set("),
+    Mutant("processes", "  note_fullness()\n", ""),
     Mutant("pausing", "return a.expects ~= 'none' or #found > 0", "return a.expects ~= 'none'"),
     Mutant(
         "pausing",

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import orjson
 from redis import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, OutOfMemoryError
 
 from sfmc_import.faults import OF_A_LOOK, UNPROVED, Ambiguous, Fault, NotApplied, Rejected, is_in_words_of_the_service
 from sfmc_import.ledger.arguments import (
@@ -423,7 +423,17 @@ class RedisLedger:
 
     def present(self, process: Process) -> str:
         """See sfmc_import.ports.Ledger.present."""
-        return str(self._run("present", {"process": process.as_text(), "account": process.account}).decode())
+        said = {"process": process.as_text(), "account": process.account, "is_full": self._is_full(process)}
+        return str(self._run("present", said).decode())
+
+    def _is_full(self, process: Process) -> bool:
+        """Tell whether Redis refuses what needs memory: by a command that changes nothing."""
+        with redis_errors():
+            try:
+                self._client.zadd(self.keys.processes, {process.as_text(): 0}, xx=True, gt=True)
+            except OutOfMemoryError:
+                return True
+        return False
 
     def absent(self, process: Process) -> None:
         """See sfmc_import.ports.Ledger.absent."""
