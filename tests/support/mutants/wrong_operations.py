@@ -5,6 +5,8 @@ from tests.support.mutants.wrong_quota import QUOTA
 from tests.support.mutants.wrong_tokens import TOKENS
 
 OPERATIONS = (
+    Mutant("upkeep", ", polled = str(now)}, 'queued'", "}, 'queued'"),
+    Mutant("claim", "  set(request_key(id), r, {polled = str(now)})\n", ""),
     Mutant("starting", "  if has_lost_writes(r) then return", "  if false then return"),
     Mutant("starting", "  return at and at ~= r.loss\n", "  return at\n"),
     Mutant("claim", "r, {loss = loss[1], no_proof", "r, {no_proof"),

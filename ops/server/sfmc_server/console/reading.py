@@ -12,6 +12,7 @@ from sfmc_import.operations.in_the_way import around_file, in_the_way, unread, u
 from sfmc_import.operations.overview import overview as read_overview
 from sfmc_import.operations.queued import look, queued_text
 from sfmc_import.operations.status import FILES_OF
+from sfmc_import.operations.troubles import troubles_of
 from sfmc_import.operations.unmatched import LOOKED_AT
 from sfmc_import.operations.views import PauseView, RequestView, time_of
 from sfmc_import.request import fold_key
@@ -148,6 +149,7 @@ def definition(ask: Ask) -> Shown:
     follow_ups = requests.read_views(ask.access, view.follow_ups)
     newest = requests.read_views(ask.access, day.newest)
     values = {"view": view, "now": now, "day": day, "follow_ups": follow_ups, "newest": newest}
+    values["troubles"] = troubles_of(ask.access, mid)
     missing = in_the_way(ask.access, ask.access.reader.recent(mid, view.customer_key, FILES_OF))
     queued = queued_text(view.queued, view.queued_unseen)
     return Shown("definition.html", values | {"offered": offered, "queued": queued, "missing": missing})
