@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from sfmc_import.access import ReadAccess
@@ -30,18 +31,15 @@ def with_workers(access: ReadAccess, views: Sequence[RequestView], rows: Sequenc
 
 
 def _heard(processes: Mapping[str, Heard], record: Mapping[str, Any]) -> Heard | None:
+    """Give the process that has a request; of one that has ended, or was silent for long, nothing is left."""
     process_id = process_of(str(record.get("owner", "")))
-    return processes.get(process_id, _FORGOTTEN) if process_id else None
-
-
-_FORGOTTEN = Heard(name="", seconds=float("inf"))
-"""One that has ended, or was not heard for so long that nothing is left of it."""
+    return (processes.get(process_id) or Heard(name="", seconds=inf)) if process_id else None
 
 
 def worker_view(heard: Heard | None, until: float, now: float) -> WorkerView:
     """Make the view of a worker that has a request until then; `heard` is None where it is not known which it is."""
     at, is_gone = time_of(until), heard is not None and heard.is_gone
-    seen_at = None if heard is None or heard is _FORGOTTEN else time_of(now - heard.seconds)
+    seen_at = None if heard is None or heard.seconds == inf else time_of(now - heard.seconds)
     name = "" if heard is None else heard.name
     taken_up = f"at {_said(at)}" if until > now and at else "with the next sweep"
     if is_gone:
