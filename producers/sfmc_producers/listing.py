@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from sfmc_import.file_content import content_hash
+from sfmc_import.operations.unreadable import LINK_TO_NOTHING
 from sfmc_producers.stability import FileStat
 
 
@@ -43,7 +44,7 @@ class Listing:
     """What one listing found.
 
     `unnamable` are files and subfolders whose names are no text (their bytes escaped), `unreadable` the files and
-    subfolders that could not be read, with the system's reason.
+    subfolders that could not be read, with the system's reason, and links to files that are not there.
     """
 
     files: list[FileStat] = field(default_factory=list)
@@ -111,6 +112,8 @@ def list_named(folder: Path, names: Iterable[str], progress: Progress) -> Listin
         try:
             status = os.stat(path)  # noqa: PTH116 - the plain call, as in scandir
         except (FileNotFoundError, NotADirectoryError):
+            if os.path.islink(path):  # noqa: PTH114 - as above
+                listing.unreadable[shown(name)] = LINK_TO_NOTHING
             continue
         except OSError as error:
             listing.unreadable[shown(name)] = reason_of(error)
@@ -156,6 +159,8 @@ def _note(listing: Listing, entry: os.DirEntry[str], name: str) -> bool:
 def _note_file(listing: Listing, entry: os.DirEntry[str], name: str) -> bool:
     is_folder = entry.is_dir(follow_symlinks=False)
     if not is_folder and not entry.is_file():
+        if entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110 - the plain call, as in scandir
+            listing.unreadable[shown(name)] = LINK_TO_NOTHING
         return False
     if not _is_text(name):
         listing.unnamable.append(shown(name))

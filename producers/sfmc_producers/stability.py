@@ -120,6 +120,24 @@ class StabilityRule:
             return False
         return is_named(last, self.complete) or not is_named(last, self.ignored)
 
+    def why_ignored(self, name: str) -> str | None:
+        """Say why a file of this name never counts; None where it can."""
+        if self.is_candidate(name):
+            return None
+        if self.marker and name.endswith(self.marker):
+            return f"its name ends in {self.marker}: it is the marker of another file"
+        *folders, last = name.split("/")
+        within = next((part for part in folders if is_named(part, self.ignored)), None)
+        whose, ignored = ("its name is", last) if within is None else (f"it lies in {within}, whose name is", within)
+        glob = next(each for each in self.ignored if is_named(ignored, (each,)))
+        return f"{whose} {_kind_of(glob)} ({glob})"
+
+
+def _kind_of(glob: str) -> str:
+    if glob in UNFINISHED_NAMES:
+        return "one of files that are hidden or not complete"
+    return "one of files that are handled, or are markers" if glob in HANDLED_NAMES else "to be ignored"
+
 
 def is_complete_at_once(file: FileStat, now: float, rule: StabilityRule) -> bool:
     """Say whether one look is enough: its content and attributes have been the same for `seconds`.

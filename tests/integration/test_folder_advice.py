@@ -10,6 +10,7 @@ import pytest
 from sfmc_import.operations import forgetting
 from sfmc_import.operations.errors import ConflictError
 from sfmc_import.operations.folders import folders
+from sfmc_import.operations.unreadable import LINK_TO_NOTHING
 from tests.support.console import MID, World, console_over
 
 FOLDER = {"folder": "/data/in", "location": "/data/in", "state": "watched", "files": [], "more": 0}
@@ -82,3 +83,13 @@ def test_what_helps_a_file_without_a_definition_depends_on_how_nearly_one_matche
 
     assert (fix in folder["files"][0]["advice"], folder["is_trouble"]) == (True, False)
     assert fix in world.person("viewer").see("/search?q=a.csv").text
+
+
+def test_a_link_to_a_file_that_is_not_there_says_what_to_do(world: World) -> None:
+    file = {"name": "a.csv", "reason": "unreadable", "age": 1.0, "text": LINK_TO_NOTHING}
+    world.client.note_folders("h:1:x", [FOLDER | {"files": [file]}])
+    [folder] = world.ask("GET", "/v1/folders").json()
+    [waits] = folder["files"]
+
+    assert waits["text"] == f"cannot be read ({LINK_TO_NOTHING})"
+    assert waits["advice"].startswith("put the file there that it leads to")

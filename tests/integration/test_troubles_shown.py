@@ -13,7 +13,7 @@ from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor import check_circuits
 from sfmc_import.cli.doctor_folders import check_losses
 from sfmc_import.cli.main import cli
-from sfmc_import.cli.overview import whole_lines
+from sfmc_import.cli.overview import standing_lines, whole_lines
 from sfmc_import.cli.repair import what_is_next
 from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.ends import Subject, commands
@@ -347,6 +347,26 @@ def test_doctor_fails_while_starts_wait_for_the_account_and_no_circuit_is_open(w
 
     assert [(each.level, each.check) for each in found] == [("fail", "calls")]
     assert re.search(rf"starts wait in business unit {MID} since .* UTC, next try at .* UTC: ", found[0].text)
+
+
+def test_doctor_fails_while_questions_before_starts_fail_and_warns_while_runs_cannot_be_asked_for(world: World) -> None:
+    ledger, lease = claimed(world, "waits.csv")
+    ledger.retry(lease, NotApplied("http_status", "HTTP 500"), 60)
+    started(world, "runs.csv", "4730")
+    (run,) = ledger.followed([each.request_id for each in requests.followed(world.access)])
+    ledger.progressed(run, None, 30, NotApplied("read_timeout", "no answer in time"))
+    found = {each.text.partition(" in business unit")[0]: each for each in check_circuits(world.access.settings)}
+    page = world.person("viewer").see("/").text
+    one = standing(world.access, "runs.csv", MID)
+    of_one = world.person("viewer").see(f"/definition?mid={MID}&customer_key=runs.csv").text
+
+    assert {what: each.level for what, each in found.items()} == {"starts wait": "fail", "runs need a look": "warn"}
+    assert "It holds 1 request of those that are due next, of waits.csv" in found["starts wait"].text
+    assert found["starts wait"].fix == fix_for("http_status", "")
+    assert [each.reason for each in one.troubles] == ["backoff", "following"]
+    assert f"{MID}: backoff for" in " ".join(map(str, standing_lines(one, world.access.reader.now())))
+    assert all(f"Business unit {MID}: backoff since" in text for text in (page, of_one))
+    assert "It holds 1 request of those that are due next, of waits.csv; if nothing changes, it ends as gave_up" in page
 
 
 def test_doctor_passes_while_a_limit_of_this_deployment_lets_starts_wait(world: World) -> None:

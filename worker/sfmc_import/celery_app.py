@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
+from uuid import uuid4
 
 import click
 import structlog
@@ -24,6 +25,7 @@ from sfmc_import import bootstrap, logs, redis_client, request
 from sfmc_import.calls import SlowCalls
 from sfmc_import.outlived import Outlived
 from sfmc_import.ports import Deps
+from sfmc_import.processes import owner_of
 from sfmc_import.request import UNACKED, UNACKED_INDEX
 from sfmc_import.results import backend_url
 from sfmc_import.retrying import BROKER_CONNECT
@@ -127,6 +129,13 @@ def _is_name(value: object) -> bool:
 
 class ImportApp(Celery):
     """Celery with our settings and the parts of the use cases, each made once in every process that asks."""
+
+    process_id = ""
+    """Which worker of the ledger this process, and what it forks, is; empty in any other."""
+
+    def new_owner(self) -> str:
+        """Give a name for one call that holds requests: it says which worker makes it."""
+        return owner_of(self.process_id, uuid4().hex)
 
     @cached_property
     def settings(self) -> Settings:

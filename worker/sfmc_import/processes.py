@@ -121,6 +121,39 @@ def running(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A process of which something was heard: its name, and the seconds since its last heartbeat."""
+
+    name: str
+    seconds: float
+
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether it counts as ended."""
+        return self.seconds > GONE_SECONDS
+
+
+def owner_of(process_id: str, call: str) -> str:
+    """Name a call that holds requests, so that its process is known by it; `process_id` is empty where it is not."""
+    return f"{process_id}{_OF}{call}" if process_id else call
+
+
+def process_of(owner: str) -> str:
+    """Give the id of the process whose call this is; empty where it is not known."""
+    process_id, known, _ = owner.partition(_OF)
+    return process_id if known else ""
+
+
+_OF = "."
+
+
+def heard(processes: Iterable[tuple[str, float]]) -> Mapping[str, Heard]:
+    """Give the processes by their ids, of those that `running` counts."""
+    read = ((_read(text), seconds) for text, seconds in processes)
+    return {str(each["id"]): Heard(name=str(each.get("name", "")), seconds=s) for each, s in read if each.get("id")}
+
+
 def _newest(seen: list[float], last: Mapping[str, float] | None, kind: str) -> float | None:
     known = [*seen, *([last[kind]] if last and kind in last else [])]
     # One that lives says it by its own heartbeat alone: the end of another one is none.

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
-from uuid import NAMESPACE_OID, uuid4, uuid5
+from uuid import NAMESPACE_OID, uuid5
 
 import structlog
 from celery import Task
@@ -181,7 +181,7 @@ def _start_request(request: StartRequest) -> dict[str, Any]:
 
 def _carry(request: StartRequest, may_detach: Callable[[], bool]) -> dict[str, Any] | None:
     """Carry a request here while only the ledger is asked: another thread costs as much as the ledger."""
-    owner = uuid4().hex
+    owner = app.new_owner()
     with app.outlived.noting(owner, [request.request_id]), app.deps.together():
         begun = service.begin(request, owner, app.deps)
     if isinstance(begun, Outcome):
@@ -231,7 +231,7 @@ def _follow(request_ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _poll(request_ids: Sequence[str]) -> dict[str, Any]:
-    owner = uuid4().hex
+    owner = app.new_owner()
     with app.outlived.noting(owner, request_ids):
         news = following.follow(request_ids, owner, app.deps)
     for run, outcome in news:

@@ -3,11 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from sfmc_import.faults import ACCOUNT_WIDE, NOT_ASKED, Fault
 from sfmc_import.retrying import is_account_wide
 from sfmc_import.runs import RUNNING
+
+NOT_REACHED = frozenset({"refused", "unreachable", "dns", "connect_timeout", "tls", "not_sent"})
+"""Codes of calls of which nothing reached Marketing Cloud."""
+
+NOT_ANSWERED_CODES = frozenset(
+    {
+        *("read_timeout", "reset", "broken_reply", "unreadable_reply", "oversized_reply", "http_status", "http_denied"),
+        *("redirected", "server_fault", "unexpected", "no_code", "2"),
+    }
+)
+"""Codes of a question without an answer that can be used. A start that is answered so is looked for instead."""
 
 RUNNING_LIMIT = "running_limit"
 """The code of a wait until fewer imports run."""
@@ -43,10 +55,26 @@ _BY_CAUSE: Mapping[tuple[str, str], str] = {
     ("rate_limited", "budget"): "The budget of calls is used: SFMC_CALLS_PER_DAY or SFMC_CALLS_PER_YEAR.",
     ("file_check", "near_midnight"): "It is near midnight, and FileSpec has a date; it starts when midnight is over.",
     ("rate_limited", RUNNING_LIMIT): "As many imports run as may; it starts when another one ends.",
+    **dict.fromkeys(
+        (("backoff", code) for code in sorted(NOT_ANSWERED_CODES)),
+        "A question before its start failed, so nothing was sent by this attempt. It is asked again after a pause.",
+    ),
 }
 """The sentences of a reason that has several causes, by the code of what failed last."""
 
 NOT_ANSWERED = "Marketing Cloud does not say how the run goes: the question fails. It is asked again."
+NOT_FOUND_OUT = (
+    "A start may have been applied, and its run cannot be looked for: the question fails. It is asked again."
+)
+TAKEN = "A worker has taken it, and asks Marketing Cloud for its definition before anything is decided."
+NO_ANSWER = "no_answer"
+"""Stands for a reason where Marketing Cloud has not answered for long, and nothing has failed yet."""
+
+UNANSWERED = (
+    "Marketing Cloud does not answer what it is asked. After its time a question is asked again; of a start that was"
+    " sent the run is looked for."
+)
+"""The sentence about that."""
 
 
 def sentence(reason: str, code: str = "", status: str | None = None) -> str:
@@ -94,6 +122,7 @@ class Waiting:
     `until` is when it is decided anew; None where no time ends the wait. `held_by` is the request in its way,
     `attempts` how often it was tried, `last_error` what failed last: code, text, at, since. At the `deadline` it is
     given up, and `then` is its state; both are None where no time does that, as while the whole account cannot be used.
+    `asked_since` is since when a worker asks for its definition or its run, without an answer yet.
     """
 
     reason: str
@@ -105,6 +134,7 @@ class Waiting:
     last_error: Mapping[str, Any] | None
     deadline: float | None = None
     then: str | None = None
+    asked_since: float | None = None
 
 
 def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | None:
@@ -115,9 +145,10 @@ def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | Non
     error = record.get("last_error")
     code = "" if error is None else str(error["code"])
     deadline, then = deadline_of(record, str(reason))
+    asked_since = _asked_since(record)
     return Waiting(
         reason=reason,
-        text=sentence(reason, code, record.get("import_status")) + _asked(record),
+        text=_text(record, reason, code) + said_of_question(asked_since),
         since=record.get("waits_since"),
         until=None if reason in OPEN_ENDED else due_at,
         held_by=record.get("waits_behind") or None,
@@ -125,15 +156,51 @@ def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | Non
         last_error=None if error is None else dated(error),
         deadline=deadline,
         then=then,
+        asked_since=asked_since,
     )
 
 
-def _asked(record: Mapping[str, Any]) -> str:
-    """Say of a run whose question is under way since when; empty of any other."""
-    at = record.get("polled_at")
-    if at is None or not record.get("resolving_until") or record["state"] != "started":
+def _text(record: Mapping[str, Any], reason: str, code: str) -> str:
+    if reason == "queued" and _is_resolved_now(record):
+        return TAKEN
+    if reason == "reconciling" and has_failed_look(record):
+        return NOT_FOUND_OUT
+    return sentence(reason, code, record.get("import_status"))
+
+
+def has_failed_look(record: Mapping[str, Any]) -> bool:
+    """Tell whether what failed last is the question for the run of a start in doubt, and not the start."""
+    error, since = record.get("last_error"), record.get("since")
+    return record["state"] == "reconciling" and error is not None and error["at"] / 1000 > (since or inf)
+
+
+def _is_resolved_now(record: Mapping[str, Any]) -> bool:
+    return bool(record.get("resolving_until")) and record["state"] in _BEFORE_A_START
+
+
+def _asked_since(record: Mapping[str, Any]) -> float | None:
+    """Give since when the question is under way that a worker asks for a request that waits; None without one."""
+    state = record["state"]
+    is_polled = state == "started" and bool(record.get("resolving_until"))
+    is_looked_for = state == "reconciling" and bool(record.get("owner"))
+    is_asked = is_polled or is_looked_for or _is_resolved_now(record)
+    return record.get("polled_at") if is_asked else None
+
+
+def held_until(record: Mapping[str, Any], due_at: float | None) -> float | None:
+    """Give until when the worker that has a request now holds it; None where none has it."""
+    state = record["state"]
+    if _is_resolved_now(record) or (state == "started" and record.get("resolving_until")):
+        return float(record["resolving_until"])
+    is_at_work = bool(record.get("owner")) and state in {"starting", "reconciling"}
+    return due_at if is_at_work else None
+
+
+def said_of_question(since: float | None) -> str:
+    """Say since when Marketing Cloud is asked; empty where it is not."""
+    if since is None:
         return ""
-    return f" It is asked since {datetime.fromtimestamp(at, UTC):%H:%M:%S} UTC, without an answer yet."
+    return f" It is asked since {datetime.fromtimestamp(since, UTC):%H:%M:%S} UTC, without an answer yet."
 
 
 def dated(error: Mapping[str, Any]) -> dict[str, Any]:

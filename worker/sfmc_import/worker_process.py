@@ -270,6 +270,7 @@ class WorkerLifecycle(StartStopStep):
         share_arenas(os.environ)
         self._heartbeat = begin(os.environ, marketing_cloud=True)
         self._presence = Presence(self._deps.ledger, "worker", worker.hostname, worker.app.settings.account)
+        worker.app.process_id = self._presence.id
         if not self._presence.announce():
             self._presence.end()
             raise SystemExit(1)
@@ -342,6 +343,11 @@ class Presence:
         self._process = Process(kind=kind, name=name, id=uuid4().hex[:12], account=account)
         self._seconds = seconds
         self._over = threading.Event()
+
+    @property
+    def id(self) -> str:
+        """Its own name among all processes."""
+        return self._process.id
 
     def announce(self) -> bool:
         """Note once that the process lives; False, with a line in the log, if the ledger is not of its account."""

@@ -139,14 +139,19 @@ WAITING = """# Why a request waits
 This page is written by `python -m sfmc_harness.pages` from `worker/sfmc_import/waiting.py`. The script that decides
 about a request also writes why it waits, since when and behind which request; `sfmc-import show`, `sfmc-import status`
 and the HTTP API read it from there. `until` is the next time at which it is decided anew; where no time ends the wait
-there is none. Of one that is `paused`, `pause` says who
-paused it, why and until when. A request whose start is being sent, or that has ended, does not wait.
+there is none. `asked_since` is since when a worker asks Marketing Cloud for its definition or its run, without an
+answer yet. Of one that is `paused`, `pause` says who paused it, why and until when. A request whose start is being
+sent, or that has ended, does not wait.
 """
 WAITING_FILES = """
 A file that is still being written (not stable), or that is being delivered to a target, has no request yet: a request
 is made when its file is complete and lies where Marketing Cloud reads it. So no request waits with the reason
 `not_stable` or `delivering`. `sfmc-import status` shows these files with the watcher or source that holds them, the
 reason (`growing`, `open`, `no_marker`, `delivering` …) and since when.
+
+At the top of `status`, the console and `/v1/status` stands with one of these reasons what holds requests of a business
+unit: since when, which definitions, what to do. There is one more: `no_answer`, where Marketing Cloud has been asked
+for 30 seconds and nothing has failed yet.
 """
 
 

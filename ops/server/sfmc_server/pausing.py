@@ -171,5 +171,4 @@ def resume_definition(
 
 def resumed(access: ReadAccess, scope: str, caller: Caller, reason: str | None, only: Conditions) -> ResumedView:
     """End a pause and say so; raises NotFoundError where there is none, and PreconditionError."""
-    actions.resume(access, scope, caller.name, reason, expects=only.expected(access, scope))
-    return ResumedView(scope=scope)
+    return actions.resume(access, scope, caller.name, reason, expects=only.expected(access, scope))

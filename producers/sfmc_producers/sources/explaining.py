@@ -156,7 +156,7 @@ class Explaining:
 
     def ignored(self, file: FileInfo, why: str) -> Explained:
         """Explain a file that the source never takes."""
-        rules = [Rule(f"the source {self.intake.source}", matched=False, why=why)]
+        rules = [Rule("the names that are taken", matched=False, why=why)]
         decision = Decided(what="nothing", reason="ignored", text=f"nothing is started: {why}")
         return Explained(file=file, rules=rules, decision=decision)
 

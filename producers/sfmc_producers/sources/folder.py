@@ -140,12 +140,13 @@ class FolderSource:
 
     def why_ignored(self, file: FileInfo) -> str | None:
         """Say why a file of this name is never an arrival; None where it can be one."""
-        rule = self.folder.rule
-        if not self.folder.is_named(file.name):
-            return f"the pattern of the source is {self.folder.pattern}"
-        if not rule.is_candidate(file.name):
-            return "its name is one of files that are not complete, are handled, or are markers"
-        return None
+        within = file.location.removeprefix(self.folder.location).strip("/")
+        if within and not self.folder.recursive:
+            return f"it lies in the subfolder {within}, and the source takes none"
+        why = self.folder.rule.why_ignored(f"{within}/{file.name}" if within else file.name)
+        if why is None and not self.folder.is_named(file.name):
+            why = f"the pattern of the source is {self.folder.pattern}"
+        return why
 
     def _look(self, file: FileStat, rule: StabilityRule) -> FileInfo | None:
         path = self.folder.path / file.name

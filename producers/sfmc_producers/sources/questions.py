@@ -186,7 +186,7 @@ def explained(
     if not isinstance(record, Arrival):
         what, text = ("ignored", record.reason) if isinstance(record, Ignored) else ("set_aside", record.text)
         return {"decision": {"what": what, "text": text}}
-    why = _why_ignored(record.file, opened)
+    why = _why_ignored(record, opened)
     if why:
         return explaining.ignored(record.file, why).as_dict()
     return held(explaining.explain(record), _not_yet(explaining, opened, record.file, here)).as_dict()
@@ -203,9 +203,16 @@ def _not_yet(explaining: Explaining, opened: Opened | None, file: FileInfo, here
     return not_yet(file, explaining.ledger, source=opened.table.name, rule=source.rule, here=place)
 
 
-def _why_ignored(file: FileInfo, opened: Opened | None) -> str | None:
-    is_folder = opened is not None and isinstance(opened.source, FolderSource)
-    return opened.source.why_ignored(file) if is_folder else None  # type: ignore[union-attr]
+def _why_ignored(record: Arrival, opened: Opened | None) -> str | None:
+    """Say why a source, or without one a watcher, never takes a file of this name; an event is none of a watcher."""
+    file, names = record.file, (record.event_id, record.customer_key, record.mid)
+    if opened is None:
+        why = StabilityRule().why_ignored(file.name) if names == (None, None, None) else None
+        return why and f"{why}; a watcher takes it only with --complete, and a source with `complete`"
+    source: object = opened.source
+    if isinstance(source, FolderSource):
+        return source.why_ignored(file)
+    return source.rule.why_ignored(file.name) if isinstance(source, Waits) else None
 
 
 def read_given(given: str, opened: Opened | None) -> Sequence[Record]:

@@ -139,6 +139,23 @@ def test_lifting_what_is_not_paused_says_so_and_is_no_event(scenario: Scenario):
     assert scenario.world.events() == []
 
 
+def test_lifting_a_pause_that_has_ended_says_when_it_did_and_is_no_event(scenario: Scenario):
+    end = scenario.world.now_ms() / 1000 + HOUR
+    scenario.ledger.pause("all", "ann", "new columns", end)
+    scenario.world.advance(2 * HOUR)
+
+    assert [scenario.ledger.lift_pause("all", "bob", None) for _ in range(2)] == [end, end]
+    assert [event["type"] for event in scenario.world.events()] == ["sfmc.import.operator.paused"]
+
+
+def test_lifting_a_pause_that_lasts_ends_also_one_by_another_name_that_has_ended(scenario: Scenario):
+    scenario.ledger.pause(f"key:{MID}:{KEY}", "ann", "one", scenario.world.now_ms() / 1000 + HOUR)
+    scenario.world.advance(2 * HOUR)
+    scenario.ledger.pause(f"key:{MID}:{SPELLED} ", "ann", "two", None)
+
+    assert scenario.ledger.lift_pause(f"key:{MID}:{KEY}", "bob", None) is True
+
+
 def test_a_pause_with_an_earlier_end_lets_what_waits_in_at_that_end(scenario: Scenario):
     scenario.ledger.pause("all", "ann", "new columns", None)
     scenario.arrives("a")

@@ -1,7 +1,7 @@
 """Which workers and beats live, and to which account the ledger belongs."""
 
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.processes import Process, Running
+from sfmc_import.processes import Process, Running, owner_of, process_of
 from tests.contract.ledger.scenario import MID, Scenario
 
 OURS = f"{MID} at ours.example"
@@ -68,6 +68,37 @@ def test_when_the_last_worker_was_there_is_known_for_months_after_its_end(scenar
     assert (found.worker_seen, found.beat_seen) == (3 * 86400, 0.0)
     assert found.missing[0].startswith("no worker runs (the last one was seen 3 d ago, at ")
     assert scenario.world.client.pttl(scenario.world.keys.last_seen) > 89 * 86400 * 1000
+
+
+def test_since_when_there_is_no_memory_counts_from_the_first_process_that_finds_it_and_ends_with_one(
+    scenario: Scenario,
+):
+    reader, said = Reader(scenario), {"process": BEAT.as_text(), "account": ""}
+    scenario.ledger._run("present", said | {"is_full": True})
+    begun = reader.full_since()
+    scenario.world.advance(60)
+    scenario.ledger._run("present", said | {"is_full": True})
+
+    assert (begun is not None, reader.full_since()) == (True, begun)
+    assert reader.running().missing[0].startswith("no worker runs (none has run yet)")
+    scenario.ledger.present(BEAT)
+    assert reader.full_since() is None
+
+
+def test_a_process_is_known_by_the_owner_of_its_calls_until_it_is_forgotten(scenario: Scenario):
+    scenario.ledger.present(worker())
+    scenario.ledger.present(BEAT)
+    scenario.world.advance(11)
+    scenario.ledger.present(BEAT)
+    heard = Reader(scenario).processes_heard()
+
+    assert {name: (each.name, each.is_gone) for name, each in heard.items()} == {
+        "w1": ("w1", True),
+        "b1": ("beat@host", False),
+    }
+    assert process_of(owner_of("w1", "call")) == "w1"
+    assert (process_of(owner_of("", "call")), process_of("call")) == ("", "")
+    assert Reader(scenario).last_heartbeat() == Reader(scenario).now()
 
 
 def test_the_end_of_one_worker_is_no_heartbeat_of_another(scenario: Scenario):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -11,15 +12,17 @@ from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.states import AlreadyEnded
-from sfmc_import.waiting import REASONS, Waiting, waiting_of
+from sfmc_import.waiting import NOT_FOUND_OUT, REASONS, TAKEN, Waiting, held_until, waiting_of
 from tests.contract.ledger.scenario import BUSY, HOUR, Scenario, file, request
 
 
+def record(scenario: Scenario, request_id: str) -> dict[str, Any]:
+    return REQUEST.read(scenario.world.client.hgetall(Keys().request(request_id)))
+
+
 def waiting(scenario: Scenario, request_id: str) -> Waiting | None:
-    client, keys = scenario.world.client, Keys()
-    record = REQUEST.read(client.hgetall(keys.request(request_id)))
-    due = client.zscore(keys.due, request_id)
-    return waiting_of(record, None if due is None else due / 1000)
+    due = scenario.world.client.zscore(Keys().due, request_id)
+    return waiting_of(record(scenario, request_id), None if due is None else due / 1000)
 
 
 def reason(scenario: Scenario, request_id: str) -> tuple[str, str | None] | None:
@@ -81,6 +84,42 @@ def test_a_wait_for_something_else_begins_anew(scenario: Scenario):
         began.append(waiting(scenario, "a").since)
 
     assert began == sorted(set(began))
+
+
+def test_a_question_that_is_under_way_says_since_when_it_is_asked_and_how_long_its_worker_holds_it(scenario: Scenario):
+    asked = scenario.arrives("a")
+    scenario.world.advance(5)
+    scenario.ledger.hold(asked, "owner")
+    reading, begun = waiting(scenario, "a"), scenario.world.now_ms() / 1000
+    scenario.world.advance(60)
+    lease = scenario.sends("a")
+    scenario.ledger.mark_ambiguous(lease, Ambiguous("reset", "cut"), 60, scenario.policy)
+    doubted = waiting(scenario, "a")
+    scenario.world.advance(60)
+    scenario.look("a")
+    looked, looks = waiting(scenario, "a"), scenario.world.now_ms() / 1000
+
+    assert reading is not None
+    assert doubted is not None
+    assert looked is not None
+    assert (reading.text.startswith(TAKEN), reading.asked_since) == (True, begun)
+    assert (doubted.asked_since, looked.asked_since) == (None, looks)
+    assert held_until(record(scenario, "a"), looks + 180) == looks + 180
+    assert "without an answer yet" in looked.text
+
+
+def test_a_look_that_fails_is_not_taken_for_the_start_that_failed_before_it(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.ledger.mark_ambiguous(scenario.sends("a"), Ambiguous("reset", "cut"), 60, scenario.policy)
+    doubted = waiting(scenario, "a")
+    scenario.world.advance(60)
+    scenario.ledger.reconcile_later(scenario.look("a").lease, NotApplied("http_status", "HTTP 500"), 60)
+    failed = waiting(scenario, "a")
+
+    assert doubted is not None
+    assert failed is not None
+    assert (doubted.text, failed.text) == (REASONS["reconciling"], NOT_FOUND_OUT)
+    assert (failed.last_error or {})["code"] == "http_status"
 
 
 def test_a_request_that_a_worker_takes_up_waits_for_it_since_it_came(scenario: Scenario):

@@ -5,6 +5,8 @@ from tests.support.mutants.wrong_quota import QUOTA
 from tests.support.mutants.wrong_tokens import TOKENS
 
 OPERATIONS = (
+    Mutant("upkeep", ", polled = str(now)}, 'queued'", "}, 'queued'"),
+    Mutant("claim", "  set(request_key(id), r, {polled = str(now)})\n", ""),
     Mutant("starting", "  if has_lost_writes(r) then return", "  if false then return"),
     Mutant("starting", "  return at and at ~= r.loss\n", "  return at\n"),
     Mutant("claim", "r, {loss = loss[1], no_proof", "r, {no_proof"),
@@ -29,12 +31,17 @@ OPERATIONS = (
     Mutant("pausing", "'ZADD', DUE, 'XX', str(now), found[i])", "'ZADD', DUE, 'XX', str(now + 60000), found[i])"),
     Mutant("pausing", "  if #found == 0 then return 1 end\n  let", "  if true then return 1 end\n  let"),
     Mutant("pausing", "if each.text == a.expects then return false end", ""),
+    Mutant("processes", "  if not a.is_full then return drop(", "  if false then return drop("),
+    Mutant("processes", "  if not record(key).full then set(", "  if true then set("),
+    Mutant("processes", "  note_fullness()\n", ""),
     Mutant("pausing", "return a.expects ~= 'none' or #found > 0", "return a.expects ~= 'none'"),
     Mutant(
         "pausing",
-        "  if has_changed(found) then return 3 end\n  if is_repeated() then return 1 end\n  local lifted",
-        "  if is_repeated() then return 1 end\n  local lifted",
+        "  if has_changed(found) then return 3 end\n  local ended",
+        "  local ended",
     ),
+    Mutant("pausing", "    if lasts(each.text) then return end\n", ""),
+    Mutant("pausing", "  if ended then return str(ended) end\n", ""),
     Mutant("pausing", "  if not lifted then return 0 end\n", "  if not lifted then return 1 end\n"),
     Mutant(
         "claim", "  local pause = pause_of(r)\n  if not pause then\n", "  local pause = pause_of(r)\n  if true then\n"

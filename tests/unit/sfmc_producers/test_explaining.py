@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ from sfmc_import.runs import Definition
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.explaining import Explained, Explaining
 from sfmc_producers.sources.intake import Intake
-from sfmc_producers.sources.questions import explained_lines, would_submit
+from sfmc_producers.sources.questions import explained, explained_lines, would_submit
 from sfmc_producers.submitter import RoutingRules, Submitter, request_id_of
 
 NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
@@ -285,3 +286,28 @@ def test_a_file_that_its_target_refuses_gets_no_request_and_is_refused_by_a_dry_
     own = {"request_id": "r", "state": "rejected"}
     known = explain(client, "own_1.csv", answer=answer, own_route=route, own=own)
     assert known.decision.reason == "same_request"
+
+
+@pytest.mark.parametrize("name", [".orders.csv", "orders.csv.part", "orders.csv.done"])
+def test_without_a_source_a_file_that_watchers_ignore_starts_nothing_and_an_event_of_it_is_explained(
+    client, name: str
+) -> None:
+    whole = explain(client, "orders.csv", answer=Definition(customer_key="contacts"))
+    ignores = Explaining(
+        intake=Intake(
+            "explain",
+            Submitter(client, RoutingRules(definitions=client, routes=(), time_zone="UTC"), lambda: 0.0, lambda: NOON),
+        ),
+        ledger=Ledger(),
+        definitions=lambda *_: None,
+        policies=lambda *_: Policy(),
+        days=Days(zone=ZoneInfo("UTC"), margin=60.0),
+    )
+    found = explained(ignores, None, Arrival(file=FileInfo(location="/in", name=name)))
+
+    assert found["decision"]["reason"] == "ignored"
+    assert "a watcher takes it only with --complete" in found["decision"]["text"]
+    by_event: Any = SimpleNamespace(explain=lambda _: whole, ledger=Ledger())
+    by_event.ledger.watchers = by_event.ledger.folders_seen = list
+    taken = explained(by_event, None, Arrival(file=FileInfo(location="/in", name=name), event_id="e1"))
+    assert taken["decision"]["what"] == whole.decision.what == "start"

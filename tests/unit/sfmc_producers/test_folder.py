@@ -252,7 +252,7 @@ def test_temporary_and_unwanted_names_and_other_kinds_of_files_are_never_announc
     watched = Watched(tmp_path, client, pattern="*.csv", key="any")
     for name in ("a.csv.part", "a.tmp", ".a.csv", "a.txt", "sub/a.csv"):
         watched.put(name)
-    (tmp_path / "dangling.csv").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "dangling.txt").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe.csv")
 
     assert watched.pass_time(2, 5) == []

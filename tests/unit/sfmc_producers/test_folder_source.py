@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sfmc_import.errors import SettingsError
+from sfmc_import.request import FileInfo
 from sfmc_import.settings.policy_file import read_tables
 from sfmc_producers.sources.folder import FolderOptions, FolderSource
 from sfmc_producers.sources.kinds import KINDS
@@ -114,3 +115,27 @@ def test_a_file_that_is_being_written_is_not_listed(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailableError, match="cannot be read"):
         Listed(tmp_path / "none").arrivals()
+
+
+@pytest.mark.parametrize(
+    ("name", "within", "why"),
+    [
+        ("a.csv", "", None),
+        ("a.txt", "", "the pattern of the source is *.csv"),
+        (".a.csv", "", "its name is one of files that are hidden or not complete (.*)"),
+        ("a.csv", "/eu", "it lies in the subfolder eu, and the source takes none"),
+    ],
+)
+def test_a_file_that_the_source_never_takes_says_why(tmp_path: Path, name: str, within: str, why: str | None) -> None:
+    options = FolderOptions.model_validate({"path": str(tmp_path), "location": "in", "pattern": "*.csv"})
+    source = FolderSource("arrivals", options.folder("arrivals"), None, options, lambda: 0.0)  # type: ignore[arg-type]
+
+    assert source.why_ignored(FileInfo(location=f"in{within}", name=name)) == why
+
+
+def test_a_file_below_a_hidden_folder_says_that_this_is_why(tmp_path: Path) -> None:
+    options = FolderOptions.model_validate({"path": str(tmp_path), "location": "in", "recursive": True})
+    source = FolderSource("arrivals", options.folder("arrivals"), None, options, lambda: 0.0)  # type: ignore[arg-type]
+
+    assert source.why_ignored(FileInfo(location="in/eu", name="a.csv")) is None
+    assert str(source.why_ignored(FileInfo(location="in/.tmp", name="a.csv"))).startswith("it lies in .tmp")

@@ -101,9 +101,12 @@ def test_names_that_are_no_text_or_lead_in_a_circle_wait_when_they_are_named(wat
     watched.pass_time()
     (watched.path / os.fsdecode(b"bad\xff.csv")).write_text("id\n")
     (watched.path / "loop.csv").symlink_to("loop.csv")
+    (watched.path / "nowhere.csv").symlink_to("gone.csv")
     (watched.path / "folder.csv").mkdir()
 
-    assert sorted(watched.look(os.fsdecode(b"bad\xff.csv"), "loop.csv", "folder.csv", "none.csv")) == [
+    named = (os.fsdecode(b"bad\xff.csv"), "loop.csv", "nowhere.csv", "folder.csv", "none.csv")
+    assert sorted(watched.look(*named)) == [
+        "entry_unreadable",
         "entry_unreadable",
         "file_name_undecodable",
     ]

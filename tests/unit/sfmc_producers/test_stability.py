@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfmc_producers.stability import Dating, FileStat, ScanResult, StabilityRule, evaluate
+from sfmc_producers.stability import IGNORED_NAMES, Dating, FileStat, ScanResult, StabilityRule, evaluate
 
 RULE = StabilityRule(scans=2, seconds=2.0)
 A = FileStat("a.csv", 10, 1_000)
@@ -243,3 +243,22 @@ def test_whenever_it_is_looked_at_a_file_is_finished_only_when_it_was_unchanged_
             # A double at this size of ctime has no more digits.
             assert now - changed_at >= rule.seconds - 1e-6
             assert looks >= rule.scans
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a.csv", None),
+        ("a.csv.keep", None),
+        (".a.csv", "its name is one of files that are hidden or not complete (.*)"),
+        ("A.CSV.PART", "its name is one of files that are hidden or not complete (*.part)"),
+        ("a.csv.bak", "its name is one of files that are handled, or are markers (*.bak)"),
+        ("a.csv.mine", "its name is to be ignored (*.mine)"),
+        ("a.csv.go", "its name ends in .go: it is the marker of another file"),
+        ("eu/.tmp/a.csv", "it lies in .tmp, whose name is one of files that are hidden or not complete (.*)"),
+    ],
+)
+def test_a_name_that_never_counts_says_why(name, why):
+    rule = StabilityRule(ignored=(*IGNORED_NAMES, "*.mine", "*.keep"), complete=("*.keep",), marker=".go")
+
+    assert rule.why_ignored(name) == why

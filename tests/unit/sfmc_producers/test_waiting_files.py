@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sfmc_import.operations.unreadable import LINK_TO_NOTHING
 from sfmc_import.routing import Route
 from sfmc_producers.stability import StabilityRule, WaitingFile
 from sfmc_producers.watch import MAX_FILES, HangingFolders, describe
@@ -27,8 +28,20 @@ def test_a_link_to_itself_is_reported_once_and_stops_nothing(watched, client):
     assert watched.waiting == {}
 
 
+def test_a_link_to_a_file_that_is_not_there_waits_until_it_is_there(watched, client):
+    (watched.path / "contacts.csv").symlink_to("sub/real.csv")
+
+    assert watched.pass_time(2, 5) == ["entry_unreadable"]
+    [waits] = watched.watch.waiting
+    assert (waits.name, waits.reason, waits.text) == ("contacts.csv", "unreadable", LINK_TO_NOTHING)
+    watched.put("sub/real.csv")
+    watched.pass_time(2, 5)
+    assert (watched.waiting, [each.file.name for each in client.requests.values()]) == ({}, ["contacts.csv"])
+
+
 def test_an_unreadable_entry_of_an_ignored_name_is_not_reported(watched):
     (watched.path / ".loop").symlink_to(".loop")
+    (watched.path / ".#orders.csv").symlink_to("ann@host.4711")
 
     assert watched.pass_time(2) == []
 

@@ -10,7 +10,7 @@ from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
 from sfmc_import.operations.troubles import TroubleView, sorted_out
 from sfmc_import.operations.views import time_of
 from sfmc_import.ports import LedgerUnavailableError
-from sfmc_import.redis_server import Finding
+from sfmc_import.redis_server import Finding, Level
 from sfmc_import.settings import Settings
 
 LOOKED_AT = 20
@@ -18,6 +18,12 @@ LOOKED_AT = 20
 
 OF_OURS = frozenset({"quota", "budget", "running_limit", "circuit_open"})
 """Codes of waits that are limits of this deployment, or stand for a circuit that is closed again."""
+
+
+_FAILING = frozenset({"circuit_open", "rate_limited", "backoff", "reconciling", "following"})
+"""Reasons to wait that something at Marketing Cloud, or on the way to it, may have."""
+
+_WHAT = {"following": "runs need a look", "reconciling": "starts in doubt cannot be looked for"}
 
 
 def fix_of(code: str, settings: Settings) -> str:
@@ -61,7 +67,7 @@ def _of_untried(circuit: OpenCircuit, about: str, settings: Settings) -> Finding
 def _is_said(trouble: TroubleView, circuits: Sequence[OpenCircuit]) -> bool:
     """Tell whether nothing failed for it at Marketing Cloud, or a circuit above says it."""
     failed = {*trouble.codes} - OF_OURS
-    is_failure = trouble.reason in {"circuit_open", "rate_limited"} and bool(failed)
+    is_failure = trouble.reason in _FAILING and bool(failed)
     return not is_failure or any(each.holds(trouble.mid) and each.code in failed for each in circuits)
 
 
@@ -69,8 +75,10 @@ def _of_trouble(trouble: TroubleView, settings: Settings) -> Finding:
     code = next(code for code in trouble.codes if code not in OF_OURS)
     since = None if trouble.since is None else trouble.since.timestamp()
     times = _times(since, None if trouble.until is None else trouble.until.timestamp())
-    text = f"starts wait in business unit {trouble.mid}{times}: {trouble.reason} ({', '.join(trouble.codes)})"
-    return Finding("fail", "calls", f"{text}: {trouble.text}", fix_of(code, settings))
+    what = _WHAT.get(trouble.reason, "starts wait")
+    text = f"{what} in business unit {trouble.mid}{times}: {trouble.reason} ({', '.join(trouble.codes)})"
+    level: Level = "warn" if trouble.reason in _WHAT else "fail"
+    return Finding(level, "calls", f"{text}: {trouble.text} {trouble.affected}".strip(), fix_of(code, settings))
 
 
 def _times(since: float | None, until: float | None) -> str:

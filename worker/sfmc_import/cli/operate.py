@@ -18,7 +18,7 @@ from sfmc_import.display import Coloured
 from sfmc_import.events import left_out, line
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.folders import WaitingFileView, readers, title
-from sfmc_import.operations.views import FolderView, PauseView, scope_of
+from sfmc_import.operations.views import FolderView, PauseView, ResumedView, scope_of
 from sfmc_import.settings.values import MAX_SECONDS, read_duration
 
 operator_option = click.option(
@@ -276,6 +276,8 @@ def resume(
 ) -> None:
     """End a pause, by any name of its definition. What waits for it is decided anew at once, the oldest first.
 
+    A pause that had ended by itself is said to have, and nothing is done.
+
     Exit code: 0 ended, 1 there is no such pause.
     """
     with open_operations(operator) as operations:
@@ -283,4 +285,10 @@ def resume(
     if as_json:
         print_json(done.model_dump(mode="json"))
     else:
-        print_line(f"resumed: {done.scope}")
+        print_line(_resumed(done))
+
+
+def _resumed(done: ResumedView) -> str:
+    if done.had_ended is None:
+        return f"resumed: {done.scope}"
+    return f"{done.scope} is not paused: its pause had ended by itself at {done.had_ended:%Y-%m-%d %H:%M:%S} UTC"

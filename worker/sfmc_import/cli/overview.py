@@ -116,6 +116,7 @@ def standing_lines(standing: StandingView, now: float) -> Iterator[Line]:
     """Give what a person reads about a definition at a time (seconds since 1970)."""
     yield f"{standing.customer_key} of business unit {standing.mid}"
     yield from (f"  {missing}" for missing in standing.missing)
+    yield from (f"  {trouble_line(each, now)}" for each in standing.troubles)
     yield f"  held_by  {_holder(standing)}"
     if (held := standing.holder_waiting) is not None:
         yield f"           {held.reason}{until_text(held.until, now)}"
@@ -123,6 +124,8 @@ def standing_lines(standing: StandingView, now: float) -> Iterator[Line]:
             yield from (f"       {text}" for text in short_error_lines(held.last_error, now))
         yield from (f"       {text}" for text in short_deadline_lines(held, now))
     yield from (f"  {text}" for text in short_attempt_lines(standing.holder_attempting, now))
+    if standing.holder_worker is not None:
+        yield f"           {standing.holder_worker.text}"
     if standing.holder_advice is not None:
         yield f"           to do: {standing.holder_advice}"
     if standing.pause is not None:
@@ -200,7 +203,8 @@ def trouble_line(trouble: TroubleView, now: float) -> str:
     runs = f" {trouble.runs} run{'' if trouble.runs == 1 else 's'}" if trouble.runs else ""
     said = f"{trouble.about}: {trouble.reason}{runs}{since} (code {', '.join(trouble.codes) or '-'})"
     commands = "".join(f" See: {COMMANDS[code]}" for code in trouble.codes if code in COMMANDS)
-    return f"{said}: {trouble.text} {trouble.advice}{commands}"
+    affected = f" {trouble.affected}" if trouble.affected else ""
+    return f"{said}: {trouble.text} {trouble.advice}{commands}{affected}"
 
 
 def _listed(title: str, found: Sequence[RequestView], now: float, *, with_mid: bool) -> Iterator[str]:

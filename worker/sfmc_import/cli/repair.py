@@ -164,7 +164,7 @@ def _report_failed(letter_id: str, error: OperationError, *, as_json: bool) -> N
 
 def _line(letter: DeadLetterView) -> str:
     parts = [letter.id, f"{letter.at:%Y-%m-%d %H:%M:%S} UTC", f"{letter.reason:<18}", letter.task or "-"]
-    detail = hidden(letter.detail)
+    detail = hidden(letter.detail) or "-"
     return "  ".join([*parts, detail if len(detail) <= MAX_DETAIL else f"{detail[:MAX_DETAIL]}…"])
 
 

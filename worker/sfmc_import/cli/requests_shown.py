@@ -27,6 +27,8 @@ def request_lines(request: RequestView, now: float) -> Iterator[Line]:
         yield f"  task     {request.task_id} {request.import_status or ''}".rstrip()
     yield from waiting_lines(request, now)
     yield from attempt_lines(request.attempting, now)
+    if request.worker is not None:
+        yield f"  worker   {request.worker.text}"
     if request.why_ended is not None:
         yield f"  why      {request.why_ended}"
     if request.advice is not None:
@@ -93,7 +95,7 @@ def table_lines(request: RequestView, now: float, *, with_mid: bool = False) -> 
         yield from short_error_lines(request.waiting.last_error, now)
     if request.waiting is not None:
         yield from short_deadline_lines(request.waiting, now)
-    yield from short_attempt_lines(request.attempting, now)
+    yield from (*short_attempt_lines(request.attempting, now), *_worker_lines(request, now))
     if request.why_ended is not None:
         yield f"    why: {request.why_ended}"
     if request.advice is not None:
@@ -102,6 +104,16 @@ def table_lines(request: RequestView, now: float, *, with_mid: bool = False) -> 
     yield f"    request {request.request_id}"
     if request.is_finished:
         yield from (f"    {lead or 'next'}: {command}" for lead, command in _commands(request))
+
+
+def _worker_lines(request: RequestView, now: float) -> Iterator[str]:
+    """Say that its worker is gone and when another one takes it up, or since when Marketing Cloud is asked."""
+    worker, waiting = request.worker, request.waiting
+    if worker is not None and worker.is_gone:
+        yield f"    its worker is gone{f': {worker.name}' if worker.name else ''}"
+        yield f"    another takes it up{short_until(worker.until, now, 'at')}"
+    elif waiting is not None and waiting.asked_since is not None:
+        yield f"    no answer of Marketing Cloud yet since {waiting.asked_since:%H:%M:%S} UTC"
 
 
 def until_text(until: datetime | None, now: float) -> str:
@@ -114,11 +126,23 @@ def until_text(until: datetime | None, now: float) -> str:
     return f" until {until:%Y-%m-%d %H:%M:%S} UTC (in {seconds(left)})"
 
 
-def short_until(until: datetime | None, now: float) -> str:
+def short_until(until: datetime | None, now: float, word: str = "until") -> str:
     """Say the same in few columns: without year and seconds."""
     if until is None or until.timestamp() <= now:
         return until_text(until, now)
-    return f" until {until:%m-%d %H:%M} UTC (in {seconds(until.timestamp() - now)})"
+    return f" {word} {until:%m-%d %H:%M} UTC (in {seconds(until.timestamp() - now)})"
+
+
+def _awaited(until: datetime | None, now: float) -> str:
+    """Say until when an answer is waited for, or was."""
+    is_over = until is not None and until.timestamp() <= now
+    return f"; it was waited for until {until:%Y-%m-%d %H:%M:%S} UTC" if is_over else until_text(until, now)
+
+
+def _shortly_awaited(until: datetime | None, now: float) -> str:
+    if until is not None and until.timestamp() <= now:
+        return f"no answer of Marketing Cloud until {until:%m-%d %H:%M} UTC"
+    return f"no answer of Marketing Cloud yet{short_until(until, now)}"
 
 
 def _moment(at: datetime, now: float) -> str:
@@ -173,7 +197,7 @@ def attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
     since = "" if attempt.since is None else f" since {_moment(attempt.since, now)}"
     yield f"  attempt  {attempt.number} is under way{since}"
     if attempt.text is not None:
-        yield f"  answer   none yet{until_text(attempt.until, now)}: {attempt.text}"
+        yield f"  answer   none yet{_awaited(attempt.until, now)}: {attempt.text}"
     if attempt.waited is not None and attempt.waited_since is not None:
         yield f"  waited   {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if (error := attempt.last_error) is not None:
@@ -187,7 +211,7 @@ def short_attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str
         return
     yield f"    attempt {attempt.number} is under way"
     if attempt.text is not None:
-        yield f"    no answer of Marketing Cloud yet{short_until(attempt.until, now)}"
+        yield f"    {_shortly_awaited(attempt.until, now)}"
     if attempt.waited is not None and attempt.waited_since is not None:
         yield f"    {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if attempt.last_error is not None:

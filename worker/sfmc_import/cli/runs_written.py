@@ -33,9 +33,10 @@ def write_jsonl(pages: Pages, output: BinaryIO) -> None:
 
 
 def write_table(pages: Pages, output: BinaryIO) -> None:
-    """Write one line of text for each run."""
+    """Write one line of text for each run, with a dash for what is not known."""
     for run in _each(pages):
-        parts = (run.ended_at[:19], run.outcome, run.customer_key, run.file or "-", str(run.rows_total or 0))
+        rows = None if run.rows_total is None else str(run.rows_total)
+        parts = (each or "-" for each in (run.ended_at[:19], run.outcome, run.customer_key, run.file, rows))
         output.write(one_line("  ".join(parts)).encode(errors="backslashreplace") + b"\n")
 
 

@@ -13,7 +13,8 @@ MOST = 500
 def unmatched_lines(found: UnmatchedView) -> list[Line]:
     """Give the number of all, and the newest."""
     shown = found.unmatched
-    lines: list[Line] = [f"{found.count} files without a definition, among the last {LOOKED_AT} events"]
+    files = "1 file" if found.count == 1 else f"{found.count} files"
+    lines: list[Line] = [f"{files} without a definition, among the last {LOOKED_AT} events"]
     lines += [f"  {line}" for line in old_lines(found.old_definitions)]
     with_mid = are_several(shown)
     lines += [_line(each, with_mid=with_mid) for each in shown]

@@ -320,6 +320,7 @@ end
 -- that may be comes after the time that a row may take to appear.
 local function begin_look()
   take_lease(id, r, d)
+  set(request_key(id), r, {polled = str(now)})
   wait_for(id, r, 'reconciling')
   if r.first_look and now >= int(r.reconcile_until) then
     set(request_key(id), r, {reconcile_until = str(now + cfg.results_delay)})

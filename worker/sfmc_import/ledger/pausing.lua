@@ -174,12 +174,24 @@ function steps.pause()
   return 2
 end
 
--- Lifts the pause of what a scope names, by whatever name it was set: answers 1, 0 when there was none, or 3 when it has
--- changed.
+-- When the last of these pauses ended by itself; nothing while one lasts.
+local function ended_at(found)
+  local last
+  for _, each in ipairs(found) do
+    if lasts(each.text) then return end
+    last = math.max(last or 0, each.pause['until'])
+  end
+  return last
+end
+
+-- Lifts the pause of what a scope names, by whatever name it was set: answers 1, 0 when there was none, 3 when it has
+-- changed, or as text when it had ended before: then nothing is done.
 function steps.lift_pause()
   local meant = definition_named(a.scope)
   local found = pauses_named(a.scope, meant)
   if has_changed(found) then return 3 end
+  local ended = ended_at(found)
+  if ended then return str(ended) end
   if is_repeated() then return 1 end
   local lifted = found[1]
   for _, each in ipairs(found) do

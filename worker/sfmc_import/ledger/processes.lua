@@ -8,11 +8,19 @@ local function note_last_seen()
   keep(last_seen_key(), cfg.unfinished_ttl)
 end
 
+-- Notes since when Redis refuses what is new for want of memory, as each process finds it.
+local function note_fullness()
+  local key = last_seen_key()
+  if not a.is_full then return drop(key, record(key), {'full'}) end
+  if not record(key).full then set(key, record(key), {full = str(now)}) end
+end
+
 -- Notes that a process lives, and answers whose ledger it is; a worker makes one that has no owner its own.
 function steps.present()
   redis.call('ZADD', processes_key(), str(now), a.process)
   redis.call('ZREMRANGEBYSCORE', processes_key(), '-inf', str(now - cfg.probe_ttl))
   keep(processes_key(), cfg.probe_ttl)
+  note_fullness()
   note_last_seen()
   if present(a.account) and owner() == '' then set(account_key(), {}, {account = a.account, since = str(now)}) end
   return owner()

@@ -15,8 +15,8 @@ from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.loss_keys import LOSS
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
-from sfmc_import.ledger.watching_keys import BROKER_AWAY, LAST_SEEN
-from sfmc_import.processes import Running, running
+from sfmc_import.ledger.watching_keys import BROKER_AWAY, FULL, LAST_SEEN
+from sfmc_import.processes import Heard, Running, heard, running
 from sfmc_import.request import FileInfo, fold_key
 
 if TYPE_CHECKING:
@@ -289,8 +289,22 @@ class LedgerReader:
         with redis_errors():
             found = self._client.zrange(self.keys.processes, 0, -1, withscores=True)
             last: Mapping[str, float] = LAST_SEEN.read(self._client.hgetall(self.keys.last_seen))
-        ages = {kind: max(0.0, now - at) for kind, at in last.items() if kind != BROKER_AWAY}
+        ages = {kind: max(0.0, now - at) for kind, at in last.items() if kind not in {BROKER_AWAY, FULL}}
         return running([(name.decode(), now - at / 1000) for name, at in found], ages, now)
+
+    def processes_heard(self) -> Mapping[str, Heard]:
+        """Give the workers and beats of which something was heard within the last hour, by their ids."""
+        now = self.now()
+        with redis_errors():
+            found = self._client.zrange(self.keys.processes, 0, -1, withscores=True)
+        return heard((name.decode(), now - at / 1000) for name, at in found)
+
+    def last_heartbeat(self) -> float | None:
+        """Give when the last heartbeat of a worker, a beat or a watcher was taken; None without one."""
+        with redis_errors():
+            found = self._client.zrange(self.keys.processes, -1, -1, withscores=True)
+        heard_at = [at / 1000 for _, at in found] + [each["seen_at"] for each in self.watchers()]
+        return max(heard_at, default=None)
 
     def loss(self) -> Mapping[str, Any]:
         """Give the write loss that is in force; empty without one."""
@@ -299,9 +313,16 @@ class LedgerReader:
 
     def broker_away_since(self) -> float | None:
         """Say since when a beat cannot reach the broker; None where none has said so."""
+        return self._last_seen().get(BROKER_AWAY)
+
+    def full_since(self) -> float | None:
+        """Give since when processes find that this server has no memory for what is new; None where none has."""
+        return self._last_seen().get(FULL)
+
+    def _last_seen(self) -> Mapping[str, float]:
         with redis_errors():
-            last: Mapping[str, float] = LAST_SEEN.read(self._client.hgetall(self.keys.last_seen))
-        return last.get(BROKER_AWAY)
+            found: Mapping[str, float] = LAST_SEEN.read(self._client.hgetall(self.keys.last_seen))
+        return found
 
     def keys_of_definitions(self, mid: str) -> set[str]:
         """Give the CustomerKeys of definitions that requests of a business unit were for; of very many some.

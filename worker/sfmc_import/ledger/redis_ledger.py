@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import orjson
 from redis import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, OutOfMemoryError
 
 from sfmc_import.faults import OF_A_LOOK, UNPROVED, Ambiguous, Fault, NotApplied, Rejected, is_in_words_of_the_service
 from sfmc_import.ledger.arguments import (
@@ -387,14 +387,21 @@ class RedisLedger:
             self._wake_paused()
         return bool(answer != _CHANGED)
 
-    def lift_pause(self, scope: str, operator: str, reason: str | None, expects: str | None = None) -> bool | None:
-        """End a pause and wake what waits for it, oldest first; False when there is none, None as `pause` says it."""
+    def lift_pause(
+        self, scope: str, operator: str, reason: str | None, expects: str | None = None
+    ) -> bool | float | None:
+        """End a pause and wake what waits for it, oldest first; False when there is none, None as `pause` says it.
+
+        Of one that had ended by itself the time, in seconds since 1970.
+        """
         said = scope_arguments(scope) | {"operator": operator, "reason": reason}
         answer = self._run("lift_pause", said | {"call": uuid4().hex, "expects": expects})
         # Who lifted it before may have been cut off before all were woken.
         if answer != _CHANGED:
             self._wake_paused()
-        return None if answer == _CHANGED else bool(answer)
+        if answer == _CHANGED:
+            return None
+        return bool(answer) if isinstance(answer, int) else int(answer) / 1000
 
     def _wake_paused(self) -> None:
         while self._run("wake_paused", {"limit": _WOKEN_AT_ONCE}) == _WOKEN_AT_ONCE:
@@ -416,7 +423,17 @@ class RedisLedger:
 
     def present(self, process: Process) -> str:
         """See sfmc_import.ports.Ledger.present."""
-        return str(self._run("present", {"process": process.as_text(), "account": process.account}).decode())
+        said = {"process": process.as_text(), "account": process.account, "is_full": self._is_full(process)}
+        return str(self._run("present", said).decode())
+
+    def _is_full(self, process: Process) -> bool:
+        """Tell whether Redis refuses what needs memory: by a command that changes nothing."""
+        with redis_errors():
+            try:
+                self._client.zadd(self.keys.processes, {process.as_text(): 0}, xx=True, gt=True)
+            except OutOfMemoryError:
+                return True
+        return False
 
     def absent(self, process: Process) -> None:
         """See sfmc_import.ports.Ledger.absent."""

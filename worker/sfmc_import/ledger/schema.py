@@ -230,7 +230,8 @@ REQUEST = RequestKey(
             kind="ms",
             attribute="polled_at",
             kept_at_end=False,
-            meaning="when a worker asked for the run last; without an answer as long as `resolving` is there",
+            meaning="when a worker asked for its definition or its run last; without an answer as long as `resolving`"
+            " is there, or while it reconciles as `owner` is",
         ),
         Field(
             name="started",

@@ -50,7 +50,7 @@ local function hold_unresolved(r)
   end
   local other = is_suspect(r) and other_suspect(a.id)
   if other then return wait_unresolved(r, other) end
-  set(request_key(a.id), r, waits(r, {owner = a.owner, resolving = str(now + cfg.lease)}, 'queued'))
+  set(request_key(a.id), r, waits(r, {owner = a.owner, resolving = str(now + cfg.lease), polled = str(now)}, 'queued'))
   waits_until(a.id, r, now + cfg.lease)
   if is_suspect(r) then admit_suspect(a.id) end
   return false

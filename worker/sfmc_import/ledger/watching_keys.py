@@ -3,6 +3,7 @@
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
 
 BROKER_AWAY = "broker_away"
+FULL = "full"
 WATCHERS = Key(
     name="watchers",
     letter="watchers",
@@ -29,6 +30,7 @@ LAST_SEEN = Key(
         Field(name="worker", kind="ms", meaning="the last heartbeat of any worker, or its end"),
         Field(name="beat", kind="ms", meaning="the same of any beat"),
         Field(name=BROKER_AWAY, kind="ms", meaning="since when a beat cannot reach the broker, until one can"),
+        Field(name=FULL, kind="ms", meaning="since when this server has no memory for what is new, until it has"),
     ),
     meaning="Since when no worker, or no beat, runs. The time counts from the newest.",
 )

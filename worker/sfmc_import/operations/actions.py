@@ -14,7 +14,7 @@ from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundE
 from sfmc_import.operations.limits import MAX_TEXT, check_key, check_reason
 from sfmc_import.operations.pausing import pauses
 from sfmc_import.operations.requests import life, read_views
-from sfmc_import.operations.views import ActionView, PauseView, scope_of, time_of
+from sfmc_import.operations.views import ActionView, PauseView, ResumedView, scope_of, time_of
 from sfmc_import.request import StartRequest
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 
@@ -250,8 +250,8 @@ def _check_pause(access: ReadAccess, scope: str, reason: str, until: datetime | 
 
 def resume(
     access: ReadAccess, scope: str, operator: str, reason: str | None = None, *, expects: str | None = None
-) -> None:
-    """End a pause; what waits for it is decided anew, the oldest first.
+) -> ResumedView:
+    """End a pause; what waits for it is decided anew, the oldest first. One that had ended is said to have.
 
     With `expects` only while the pause is as `as_written` gave it. Raises NotFoundError where there is none, and
     PreconditionError.
@@ -262,3 +262,4 @@ def resume(
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
     if not lifted:
         raise NotFoundError(f"{scope} is not paused", with_command("see", "pause", "--list"))
+    return ResumedView(scope=scope, had_ended=None if lifted is True else time_of(lifted))

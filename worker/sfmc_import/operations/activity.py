@@ -27,7 +27,6 @@ COUNTED = {
     "started": "started",
     **dict.fromkeys(AS_EXPECTED, "completed"),
     **dict.fromkeys(FAILED, "failed"),
-    **dict.fromkeys(("unrouted", "ambiguous_route"), "unmatched"),
 }
 """Which counter an event raises."""
 
@@ -43,7 +42,6 @@ class Hour:
     started: int = 0
     completed: int = 0
     failed: int = 0
-    unmatched: int = 0
     waits: list[int] = field(default_factory=list)
     """Starts in each class of LIMITS; empty without one, and for the hours of a definition."""
 

@@ -131,9 +131,7 @@ class LocalOperations:
 
     def resume(self, scope: str, reason: str | None = None) -> ResumedView:
         """End a pause."""
-        spelled = self._spelled(scope)
-        actions.resume(self._access, spelled, self._operator, reason)
-        return ResumedView(scope=spelled)
+        return actions.resume(self._access, self._spelled(scope), self._operator, reason)
 
     def _id(self, request_id: str) -> str:
         return requests.spelled(self._access, request_id)

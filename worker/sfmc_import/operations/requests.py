@@ -13,6 +13,7 @@ from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import FAILURES, WARNINGS
 from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.operations import pausing
+from sfmc_import.operations.at_work import with_workers
 from sfmc_import.operations.broker import said_of_processes
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
@@ -220,6 +221,7 @@ def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestVi
     found = [(request_id, REQUEST.read(record), due) for request_id, record, due in rows if b"state" in record]
     held = pausing.holders(access, [record for _, record, _ in found])
     views = [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
+    views = with_workers(access, views, [(record, due) for _, record, due in found])
     return with_reasons(access, _with_advice(access, said_of_processes(access, views)))
 
 

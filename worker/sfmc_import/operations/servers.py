@@ -14,6 +14,7 @@ from sfmc_import.access import redis_errors as errors_at
 from sfmc_import.display import clause
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.operations.views import FolderView, Time, View, time_of
+from sfmc_import.processes import LATE_SECONDS
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_errors import trouble
 from sfmc_import.redis_server import Finding, Holds, is_doubtful, memory_finding
@@ -23,7 +24,9 @@ from sfmc_import.request import QUEUE
 class ServerTroubleView(View):
     """What is wrong with a server, in the words of `doctor`, and what somebody should do.
 
-    `since` is when files began to wait for it, or when a process that goes on asking met it first.
+    `since` is when a process met it first: a worker or beat that noted it, a watcher whose files wait for it, or a
+    server that is asked. `not_before` is when Redis took the last heartbeat of a process: it lasts since then, or since
+    later where none has run on.
     """
 
     server: str
@@ -31,32 +34,57 @@ class ServerTroubleView(View):
     text: str
     fix: str
     since: Time | None = None
+    not_before: Time | None = None
 
 
 def sentence(trouble: ServerTroubleView) -> str:
     """Say what is wrong and since when."""
-    since = "" if trouble.since is None else f", since {trouble.since:%Y-%m-%d %H:%M:%S} UTC or before"
-    return f"{clause(trouble.text)}{since}"
+    return f"{clause(trouble.text)}{_since(trouble.not_before, trouble.since)}"
+
+
+def _since(first: datetime | None, last: datetime | None) -> str:
+    """Say since when, of which is known that it was not before the first and not after the last of these times."""
+    if first and last:
+        return f", since {first:%Y-%m-%d %H:%M:%S} UTC, or at the latest {last:%H:%M:%S}"
+    if first:
+        return f", since {first:%Y-%m-%d %H:%M:%S} UTC or later: then it took the last heartbeat of a process"
+    return f", since {last:%Y-%m-%d %H:%M:%S} UTC or before" if last else ""
 
 
 def with_their_begin(
     access: ReadAccess, found: Iterable[ServerTroubleView], folders: Iterable[FolderView]
 ) -> tuple[ServerTroubleView, ...]:
-    """Add since when: a folder whose files wait for Redis knows it, and else a process that has asked before."""
+    """Add since when: processes note it, a folder whose files wait for Redis knows it, and who has asked before."""
     held = (file for folder in folders for file in folder.files if file.code == WAITS_FOR_REDIS)
     moments = [file.since for file in held if file.since is not None]
     met = {each.server: time_of(access.outages.failed(f"writes of {each.server}")) for each in found}
     for server in {"Redis", "broker"} - met.keys():
         access.outages.answered(f"writes of {server}")
-    begun = {
-        server: min((each for each in (at, *_of_ledger(server, moments)) if each), default=None)
-        for server, at in met.items()
-    }
-    return tuple(each.model_copy(update={"since": begun[each.server]}) for each in found)
+    if not met:
+        return ()
+    noted = {"Redis": [time_of(access.reader.full_since()), *moments], "broker": [_broker_since(access)]}
+    begun = {server: min(filter(None, (at, *noted[server])), default=None) for server, at in met.items()}
+    last = _last_heartbeat(access) if "Redis" in met else None
+    return tuple(_with_times(each, begun[each.server], last) for each in found)
 
 
-def _of_ledger(server: str, moments: list[datetime]) -> list[datetime]:
-    return moments if server == "Redis" else []
+def _broker_since(access: ReadAccess) -> datetime | None:
+    """Give since when a beat cannot send there, for whatever reason."""
+    return time_of(access.reader.broker_away_since())
+
+
+def _last_heartbeat(access: ReadAccess) -> datetime | None:
+    """Give when the Redis of the ledger took the last heartbeat of a process, if that is not just now.
+
+    A replica gets those that its primary takes.
+    """
+    heard = access.reader.last_heartbeat()
+    return None if heard is None or access.reader.now() - heard < LATE_SECONDS else time_of(heard)
+
+
+def _with_times(trouble: ServerTroubleView, since: datetime | None, last: datetime | None) -> ServerTroubleView:
+    first = last if trouble.server == "Redis" and last and (since is None or last <= since) else None
+    return trouble.model_copy(update={"since": since, "not_before": first})
 
 
 WAITS_FOR_REDIS = "redis"

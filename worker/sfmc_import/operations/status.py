@@ -17,7 +17,7 @@ from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
 from sfmc_import.operations.stale_lists import lists_that_may_be_old
-from sfmc_import.operations.troubles import TroubleView, troubles
+from sfmc_import.operations.troubles import TroubleView, troubles, troubles_of
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
 from sfmc_import.operations.views import (
     AttemptView,
@@ -27,6 +27,7 @@ from sfmc_import.operations.views import (
     Time,
     View,
     WaitingView,
+    WorkerView,
     time_of,
 )
 from sfmc_import.redaction import hidden_in
@@ -85,7 +86,8 @@ class StandingView(View):
     `holder` is the request that does, `holder_waiting` why that waits, `holder_attempting` its further attempt; `pause`
     is that of an operator. `queued` requests of it wait for a worker, and `queued_unseen` messages may hold more; null:
     the queue does not answer. `missing` says which process must be started for any start, that the broker does not
-    answer, and which folder of its files is not read. `holder_advice` says what helps the holder.
+    answer, and which folder of its files is not read; `troubles` has what holds requests of its business unit.
+    `holder_advice` says what helps the holder, and `holder_worker` which worker has it now.
     """
 
     mid: str
@@ -105,10 +107,12 @@ class StandingView(View):
     holder_waiting: WaitingView | None = None
     holder_attempting: AttemptView | None = None
     holder_advice: str | None = None
+    holder_worker: WorkerView | None = None
     pause: PauseView | None = None
     missing: tuple[str, ...] = ()
     queued: int = 0
     queued_unseen: int | None = 0
+    troubles: tuple[TroubleView, ...] = ()
 
 
 class UnmatchedFileView(View):
@@ -191,8 +195,10 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
         holder_waiting=None if held is None else held.waiting,
         holder_attempting=None if held is None else held.attempting,
         holder_advice=None if held is None else held.advice,
+        holder_worker=None if held is None else held.worker,
         pause=pausing.holder(paused, mid, key, home),
         missing=in_the_way(access, recent),
+        troubles=troubles_of(access, mid),
         **found,
     )
 

@@ -1,34 +1,38 @@
 """What keeps every request of a business unit waiting: since when, the codes, and what somebody must do."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
+from typing import Any
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.display import clause
 from sfmc_import.operations.fixing import Login, advice_for, login_of
+from sfmc_import.operations.in_trouble import Hit, hit_of
 from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
-from sfmc_import.operations.views import RequestView, Time, View, WaitingView, time_of
+from sfmc_import.operations.requests import followed, unfinished
+from sfmc_import.operations.views import RequestView, Time, View, time_of
 from sfmc_import.redaction import hidden
-from sfmc_import.waiting import RUNNING_LIMIT, is_odd, sentence
-
-ACCOUNT_WIDE = ("circuit_open", "rate_limited", "redis_unsure")
-"""Reasons to wait that hit every request of a business unit."""
-
-NETWORK = frozenset({"refused", "unreachable", "dns", "connect_timeout", "tls"})
-"""Codes of a network that is away: each request waits for itself, and all of them for the same."""
+from sfmc_import.waiting import NO_ANSWER, NOT_FOUND_OUT, UNANSWERED, sentence
 
 _HELD = "circuit_open"
 """The code of a call that was not made; what failed is the code of the circuit."""
+
+LOOKED_AT = 20
+"""How many requests that are due next, and runs that are polled next, are looked at."""
+
+NAMED = 5
+"""Definitions that a trouble names."""
 
 
 class TroubleView(View):
     """One of them: a reason of waiting.md with its sentence, since when it lasts, the codes of failures, what to do.
 
-    `runs` are those that cannot be asked for, or say something odd, among those that are polled next. `until` is when
-    the first of them is tried anew, `failed_by` the processes and the logins whose calls failed, where that is known.
-    `mid` is empty where it holds for every business unit.
+    The reason is `no_answer` where Marketing Cloud has not answered for long, and nothing has failed yet. `runs` are
+    those that cannot be asked for, or say something odd, among those that are polled next. `until` is when the first
+    of them is tried anew, `failed_by` the processes and the logins whose calls failed, where that is known. `requests`
+    counts those that are hit among the requests that are due next and the runs that are polled next, `customer_keys`
+    names definitions of them; the first is given up at `deadline`, and has the state `then` after it, if nothing
+    changes. `mid` is empty where it holds for every business unit.
     """
 
     mid: str
@@ -40,26 +44,60 @@ class TroubleView(View):
     advice: str
     runs: int = 0
     failed_by: str | None = None
+    requests: int = 0
+    customer_keys: tuple[str, ...] = ()
+    deadline: Time | None = None
+    then: str | None = None
 
     @property
     def about(self) -> str:
         """What it holds for."""
         return f"business unit {self.mid}" if self.mid else "all business units"
 
+    @property
+    def affected(self) -> str:
+        """Which requests it hits, and what becomes of them if nothing changes; empty where none is known."""
+        if not self.requests:
+            return ""
+        names = ", ".join(self.customer_keys[:NAMED])
+        more = " and others" if len(self.customer_keys) > NAMED else ""
+        requests = "1 request" if self.requests == 1 else f"{self.requests} requests"
+        end = "" if self.deadline is None else f"; {self._end}"
+        return f"It holds {requests} of those that are due next, of {names}{more}{end}."
+
+    @property
+    def _end(self) -> str:
+        which = "it ends" if self.requests == 1 else "the first ends"
+        return f"if nothing changes, {which} as {self.then} by {self.deadline:%Y-%m-%d %H:%M:%S} UTC"
+
+    @property
+    def asked_for(self) -> dict[str, str]:
+        """The filter of the list that has the requests."""
+        return {"list": "unfinished"} if self.reason == NO_ANSWER else {"waiting": self.reason}
+
 
 def troubles(access: ReadAccess, due: Iterable[RequestView]) -> tuple[TroubleView, ...]:
     """Give what is in the way of requests that are due next, of runs and of what comes, once for each business unit."""
     # What is due next may be a run that is followed too.
     views = {each.request_id: each for each in due}.values()
-    return sorted_out(views, open_circuits(access), login_of(access.settings))
+    return sorted_out(views, open_circuits(access), login_of(access.settings), access.reader.now())
+
+
+def troubles_of(access: ReadAccess, mid: str) -> tuple[TroubleView, ...]:
+    """Give those that hold for a business unit, by what is due and polled next."""
+    found = troubles(access, [*unfinished(access, LOOKED_AT), *followed(access, LOOKED_AT)])
+    return tuple(each for each in found if each.mid in {"", mid})
 
 
 def sorted_out(
-    due: Iterable[RequestView], circuits: Sequence[OpenCircuit], login: Login = ""
+    due: Iterable[RequestView], circuits: Sequence[OpenCircuit], login: Login = "", now: float = 0.0
 ) -> tuple[TroubleView, ...]:
-    """Sort requests that are due next by what is in their way; `circuits` let no call pass, also without a request."""
-    hit = [_Hit(each.mid, each.waiting, _odd(each)) for each in due if each.waiting is not None and _is_trouble(each)]
-    groups = groupby(sorted(hit, key=_Hit.place), key=_Hit.place)
+    """Sort requests that are due next by what is in their way; `circuits` let no call pass, also without a request.
+
+    Without the time nothing is said to be unanswered for long.
+    """
+    hit = filter(None, (hit_of(each, now) for each in due))
+    groups = groupby(sorted(hit, key=Hit.place), key=Hit.place)
     found = [_trouble(*place, list(hits), circuits, login) for place, hits in groups]
     idle = (each for each in circuits if not any(_says(trouble, each) for trouble in found))
     return (*(_of_circuit(each, login) for each in idle), *found)
@@ -98,34 +136,6 @@ NO_FILE_STARTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Hit:
-    mid: str
-    wait: WaitingView
-    odd: str
-    """What Marketing Cloud says of its run, where that is neither progress nor an end."""
-
-    def place(self) -> tuple[str, str]:
-        return self.mid, self.wait.reason
-
-
-def _odd(view: RequestView) -> str:
-    return str(view.import_status) if is_odd(view.import_status) else ""
-
-
-def _is_trouble(view: RequestView) -> bool:
-    """Tell whether something is wrong; that as many imports run as may is not."""
-    wait = view.waiting
-    if wait is None:
-        return False
-    if wait.reason == "following":
-        return wait.last_error is not None or is_odd(view.import_status)
-    is_limit_of_ours = wait.last_error is not None and wait.last_error.code == RUNNING_LIMIT
-    if wait.reason == "backoff" and wait.last_error is not None:
-        return wait.last_error.code in NETWORK
-    return wait.reason in ACCOUNT_WIDE and not is_limit_of_ours
-
-
 def _circuits_of(mid: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> list[OpenCircuit]:
     """Give the circuits that hold these requests: several logins may fail, and that of others be open beside them."""
     found = [each for each in circuits if each.holds(mid) and not each.is_untried]
@@ -134,43 +144,57 @@ def _circuits_of(mid: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]
     return same or of_all or (found if {*codes} <= {_HELD} else [])
 
 
-def _trouble(mid: str, reason: str, hits: Sequence[_Hit], circuits: Sequence[OpenCircuit], login: Login) -> TroubleView:
-    codes = [each.wait.last_error.code if each.wait.last_error else each.odd for each in hits]
+def _trouble(mid: str, reason: str, hits: Sequence[Hit], circuits: Sequence[OpenCircuit], login: Login) -> TroubleView:
+    codes = [each.code or each.odd for each in hits]
     held_by = _circuits_of(mid, codes, circuits) if reason == _HELD else []
     # Something else may have held the oldest of these requests before.
     opened = [begun for each in held_by if (begun := time_of(each.since))]
-    moments = opened or [moment for each in hits if (moment := _begin(each.wait)) is not None]
+    moments = opened or [each.since for each in hits if each.since is not None]
     if held_by:
         codes = [*(each.code for each in held_by), *(code for code in codes if code != _HELD)]
     failed_by = ", ".join(dict.fromkeys(each.by for each in held_by if each.by))
     known = tuple(dict.fromkeys(code for code in codes if code))
-    text, advice = _sentence(reason, known, hits), advice_for(known, login)
-    if any(each.odd for each in hits):
-        advice = f"To do: {LOOK_AT_RUNS}. {advice}"
+    text = _sentence(reason, known, hits)
     return TroubleView(
         mid=mid,
         reason=reason,
         text=f"{text} It failed for {failed_by}." if failed_by else text,
         since=min(moments, default=None),
-        until=min((each.wait.until for each in hits if each.wait.until is not None), default=None),
+        until=min((each.until for each in hits if each.until is not None), default=None),
         codes=known,
-        advice=advice,
+        advice=_advice(known, hits, login),
         runs=len(hits) if reason == "following" else 0,
         failed_by=failed_by or None,
+        requests=len(hits),
+        customer_keys=tuple(dict.fromkeys(each.customer_key for each in hits)),
+        **_first_end(hits),
     )
 
 
 LOOK_AT_RUNS = "look at the runs in Marketing Cloud; they are followed on until their deadline"
+_LIKE_A_TIMEOUT = ("read_timeout",)
+"""What helps where nothing has failed yet is what helps after that."""
 
 
-def _begin(wait: WaitingView) -> datetime | None:
-    """Give since when it is so: of a run since when it cannot be asked for."""
-    if wait.reason == "following" and wait.last_error is not None:
-        return wait.last_error.since
-    return wait.since
+def _advice(codes: tuple[str, ...], hits: Sequence[Hit], login: Login) -> str:
+    is_silent = any(each.is_unanswered for each in hits)
+    advice = advice_for(codes or (_LIKE_A_TIMEOUT if is_silent else ()), login)
+    return f"To do: {LOOK_AT_RUNS}. {advice}" if any(each.odd for each in hits) else advice
 
 
-def _sentence(reason: str, codes: tuple[str, ...], hits: Sequence[_Hit]) -> str:
+def _first_end(hits: Sequence[Hit]) -> dict[str, Any]:
+    """Give the first deadline, and what the request is after it; one that is tried on has none."""
+    ends = [(each.deadline, each.then) for each in hits if each.deadline is not None and each.then != "retrying"]
+    return dict(zip(("deadline", "then"), min(ends, default=(None, None)), strict=True))
+
+
+def _sentence(reason: str, codes: tuple[str, ...], hits: Sequence[Hit]) -> str:
+    if reason == NO_ANSWER:
+        return UNANSWERED
+    if reason == "reconciling":
+        return NOT_FOUND_OUT
     odd = next((each.odd for each in hits if each.odd), None)
-    failed = next((each.wait.last_error.code for each in hits if each.wait.last_error is not None), "")
+    failed = next((each.code for each in hits if each.code), "")
+    if reason == "following" and not (failed or odd):
+        return UNANSWERED
     return sentence(reason, failed if reason == "following" else next(iter(codes), ""), odd)

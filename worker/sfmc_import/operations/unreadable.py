@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 _MOUNT = "see its mount and the server behind it"
 RIGHT = "give the watcher the right to read it"
+LINK_TO_NOTHING = "it is a link to a file that is not there"
+"""What a watcher says of such an entry; the system has no error of its own for it."""
 
 OF_A_FOLDER: Mapping[int, str] = {
     errno.ENOENT: "it is not there: create it, or mount it; or watch another folder",
@@ -31,6 +33,8 @@ def advice_for_folder(text: str) -> str:
 
 def advice_for_file(text: str) -> str:
     """Say what helps with one file."""
+    if text == LINK_TO_NOTHING:
+        return "put the file there that it leads to, or correct or delete the link"
     return _by_text(OF_A_FILE).get(text, RIGHT)
 
 

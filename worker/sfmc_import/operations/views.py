@@ -59,7 +59,8 @@ class PauseView(View):
 class WaitingView(View):
     """Why a request waits: `reason` is one of waiting.md, `text` its sentence, `pause` what an operator said.
 
-    It is tried, looked for or followed until the `deadline`, and has the state `then` after it.
+    It is tried, looked for or followed until the `deadline`, and has the state `then` after it. `asked_since` is since
+    when a worker asks for its definition or its run, without an answer yet.
     """
 
     reason: str
@@ -72,12 +73,14 @@ class WaitingView(View):
     pause: PauseView | None = None
     deadline: Time | None = None
     then: str | None = None
+    asked_since: Time | None = None
 
 
 class AttemptView(View):
     """An attempt that is under way: its number, since when, why the request waited before it, what failed last.
 
-    `text` says what Marketing Cloud has not answered yet, and `until` how long the answer to the start is waited for.
+    `text` says what Marketing Cloud has not answered yet, and `until` how long the answer to the start is waited for:
+    null where no worker waits for it any more.
     `waited` is a reason of waiting.md, and `waited_since` its begin: attempts between end no wait. The `deadline` of
     the request, and the state `then` after it, are as in a wait.
     """
@@ -91,6 +94,20 @@ class AttemptView(View):
     then: str | None = None
     text: str | None = None
     until: Time | None = None
+
+
+class WorkerView(View):
+    """The worker that has a request now, of which it asks something or which it starts.
+
+    Without an answer another worker takes the request up at `until`. `name` is empty where it is not known; one that
+    `is_gone` said at `seen_at` last that it lives. `text` says all that.
+    """
+
+    name: str = ""
+    is_gone: bool = False
+    seen_at: Time | None = None
+    until: Time | None = None
+    text: str
 
 
 class FileView(View):
@@ -112,7 +129,7 @@ class RequestView(View):
     `why_ended` is what the event of a bad end says, while the stream has it, and `advice` what somebody should do
     about it, or about what keeps it waiting. `settled_by` is the newer request after whose import nothing of this one
     can be missing, or `settled_operator` who said that it is dealt with and `settled_reason` why; `newer_import` is the
-    newest that has imported another file of the same name since.
+    newest that has imported another file of the same name since. `worker` is the one that has it now.
     """
 
     request_id: str
@@ -145,6 +162,7 @@ class RequestView(View):
     newer_import: str | None = None
     waiting: WaitingView | None
     attempting: AttemptView | None = None
+    worker: WorkerView | None = None
     why_ended: str | None = None
     advice: str | None = None
     next: list[str]
@@ -222,10 +240,11 @@ class LifeView(RequestView):
 
 
 class ResumedView(View):
-    """A pause that has ended."""
+    """A pause that has ended; `had_ended` is when it had done so by itself: then nothing was done."""
 
     scope: str
     paused: bool = False
+    had_ended: Time | None = None
 
 
 class DoneView(View):
@@ -355,6 +374,7 @@ def waiting_view(waiting: Waiting, pause: PauseView | None = None, expires: date
         pause=pause,
         deadline=time_of(waiting.deadline),
         then=waiting.then,
+        asked_since=time_of(waiting.asked_since),
     )
 
 

@@ -330,8 +330,8 @@ def _end(ask: Ask) -> Any:
 def resume(ask: Ask) -> Moved:
     """End a pause."""
     ask.check_operator()
-    actions.resume(ask.access, _scope(ask, ask.form), ask.user.name, ask.written("reason"))
-    return Moved("/pauses", "resumed")
+    done = actions.resume(ask.access, _scope(ask, ask.form), ask.user.name, ask.written("reason"))
+    return Moved("/pauses", "had_ended" if done.had_ended else "resumed")
 
 
 def _scope(ask: Ask, given: Mapping[str, str]) -> str:

@@ -74,6 +74,7 @@ DONE = {
     "paused": "It is paused.",
     "paused_unknown": "It is paused. Nothing of this name is known here: look whether the name is right.",
     "resumed": "The pause has ended.",
+    "had_ended": "The pause had ended by itself before; nothing was done.",
     "put_back": "The message is back in its queue.",
     "deleted": "The message is deleted.",
     "forgotten": "It is forgotten, until a process reads it again.",

@@ -63,6 +63,7 @@ class Feed:
             self.position = just_before(self._access.reader.now() - HOURS * 3600)
         while not self._is_ending() and self._read_some():
             time.sleep(GIVE_WAY_SECONDS)
+        self.strays.read(self._access.stream)
         self.is_whole, self.is_away = True, False
         self._access.outages.answered(REDIS)
 

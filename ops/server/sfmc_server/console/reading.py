@@ -12,6 +12,7 @@ from sfmc_import.operations.in_the_way import around_file, in_the_way, unread, u
 from sfmc_import.operations.overview import overview as read_overview
 from sfmc_import.operations.queued import look, queued_text
 from sfmc_import.operations.status import FILES_OF
+from sfmc_import.operations.troubles import troubles_of
 from sfmc_import.operations.unmatched import LOOKED_AT
 from sfmc_import.operations.views import PauseView, RequestView, time_of
 from sfmc_import.request import fold_key
@@ -48,7 +49,7 @@ def overview(ask: Ask) -> Shown:
     values["is_paused"] = _judge_of(found.paused)
     values["paused"] = sorted(found.paused, key=lambda pause: _WIDTHS.index(pause.scope.partition(":")[0]))
     values["alarms"] = [each for each in found.folders if each.is_trouble]
-    values["waits"], values["calls"] = waits, usage.calls(ask.access)
+    values["waits"], values["calls"], values["unmatched"] = waits, usage.calls(ask.access), ask.feed.strays.count
     return Shown("overview.html", values)
 
 
@@ -148,6 +149,7 @@ def definition(ask: Ask) -> Shown:
     follow_ups = requests.read_views(ask.access, view.follow_ups)
     newest = requests.read_views(ask.access, day.newest)
     values = {"view": view, "now": now, "day": day, "follow_ups": follow_ups, "newest": newest}
+    values["troubles"] = troubles_of(ask.access, mid)
     missing = in_the_way(ask.access, ask.access.reader.recent(mid, view.customer_key, FILES_OF))
     queued = queued_text(view.queued, view.queued_unseen)
     return Shown("definition.html", values | {"offered": offered, "queued": queued, "missing": missing})
@@ -168,7 +170,7 @@ def _view_of(ask: Ask, mid: str, key: str, *, is_in_events: bool) -> listing.Def
 def unmatched(ask: Ask) -> Shown:
     """List files that start nothing."""
     found = ask.feed.strays.read(ask.access.stream)
-    values = {"found": found[: PAGE * 10], "count": len(found), "looked_at": LOOKED_AT}
+    values = {"found": found[: PAGE * 10], "count": ask.feed.strays.count, "looked_at": LOOKED_AT}
     values["old"] = stale_lists.lists_that_may_be_old(ask.access, (each.mid for each in found))
     return Shown("unmatched.html", values)
 

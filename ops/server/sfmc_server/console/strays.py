@@ -17,6 +17,13 @@ class Strays:
         self._position = ""
         self._found: list[UnmatchedFile] = []
 
+    @property
+    def count(self) -> str:
+        """How many files there were at the last look, as a person reads it; `?` before the first."""
+        if not self._position:
+            return "?"
+        return f"{MAX_KEPT}+" if len(self._found) >= MAX_KEPT else str(len(self._found))
+
     def read(self, stream: EventStream) -> list[UnmatchedFile]:
         """Give the files, newest first."""
         with self._lock:

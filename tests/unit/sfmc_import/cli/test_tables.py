@@ -14,7 +14,15 @@ from sfmc_import.operations.broker import BrokerView, sentence
 from sfmc_import.operations.open_circuits import OpenCircuit
 from sfmc_import.operations.status import StatusView, UnmatchedFileView, UnmatchedView
 from sfmc_import.operations.troubles import TroubleView, sorted_out
-from sfmc_import.operations.views import AttemptView, FileView, LastError, PauseView, RequestView, WaitingView
+from sfmc_import.operations.views import (
+    AttemptView,
+    FileView,
+    LastError,
+    PauseView,
+    RequestView,
+    WaitingView,
+    WorkerView,
+)
 from sfmc_import.redis_errors import trouble
 from sfmc_import.settings import load
 from sfmc_import.waiting import REASONS
@@ -158,9 +166,9 @@ def test_an_outage_of_a_business_unit_is_said_once_with_its_beginning_and_its_co
     ]
     whole = overview([], [request("retrying", waiting=each) for each in waits])
 
-    assert [each for each in whole_lines(whole) if "business unit" in str(each)] == [
-        f"  business unit 510001234: circuit_open for 2 h (code http_503): {REASONS['circuit_open']} {BY_ITSELF}"
-    ]
+    said = f"  business unit 510001234: circuit_open for 2 h (code http_503): {REASONS['circuit_open']} {BY_ITSELF}"
+    hit = f"It holds 2 requests of those that are due next, of {'K' * 36}."
+    assert [each for each in whole_lines(whole) if "business unit" in str(each)] == [f"{said} {hit}"]
 
 
 def lines_of_trouble(code: str, *circuits: OpenCircuit, since: datetime = NOW) -> list[str]:
@@ -177,7 +185,7 @@ def test_an_outage_is_as_old_as_its_circuit_and_has_the_code_of_what_failed_and_
         (line,) = lines_of_trouble("circuit_open", circuit)
         assert "circuit_open for 3 h (code login_failed)" in line
         assert "To do: check SFMC_CLIENT_ID" in line
-        assert line.endswith("Requests go on by themselves after that.")
+        assert "Requests go on by themselves after that. It holds 1 request of those" in line
     other, line = lines_of_trouble("circuit_open", OpenCircuit(mid="7", code="login_failed", since=begun, until=1))
     assert ("business unit 7: " in other, "(code circuit_open)" in line) == (True, True)
 
@@ -376,11 +384,24 @@ def test_imports_to_be_looked_at_stand_between_failures_and_what_is_due() -> Non
 def test_a_network_that_is_away_is_a_trouble_of_its_business_unit() -> None:
     error = LastError(code="refused", text="no", at=NOW, since=NOW)
     wait = waiting(NOW).model_copy(update={"reason": "backoff", "since": NOW, "last_error": error})
-    other = wait.model_copy(update={"last_error": error.model_copy(update={"code": "server_fault"})})
+    other = wait.model_copy(update={"last_error": error.model_copy(update={"code": "43010"})})
 
     (found,) = sorted_out([request("retrying", waiting=wait), request("retrying", waiting=other)], {})
     assert (found.reason, found.codes) == ("backoff", ("refused",))
     assert "check the network" in trouble_line(found, NOW.timestamp())
+
+
+def test_an_answer_whose_time_is_over_is_not_said_to_be_waited_for() -> None:
+    past = AttemptView(**dict.fromkeys(AttemptView.model_fields) | {"number": 1, "text": "Sent.", "until": NOW})
+    gone = WorkerView(name="w@h", is_gone=True, until=NOW + timedelta(minutes=2), text="Its worker w@h is gone.")
+    view = request("starting", attempting=past, worker=gone)
+    long, short = [*request_lines(view, NOW.timestamp())], [*table_lines(view, NOW.timestamp())]
+
+    assert "  answer   none yet; it was waited for until 2026-03-01 06:00:00 UTC: Sent." in long
+    assert "  worker   Its worker w@h is gone." in long
+    assert "    no answer of Marketing Cloud until 03-01 06:00 UTC" in short
+    assert short[3:5] == ["    its worker is gone: w@h", "    another takes it up at 03-01 06:02 UTC (in 2 min)"]
+    assert max(map(len, map(str, short[1:6]))) <= 60
 
 
 def test_a_pause_says_since_when_it_lasts() -> None:

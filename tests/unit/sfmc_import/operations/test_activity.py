@@ -72,13 +72,6 @@ def test_definitions_are_found_by_a_part_of_their_key_in_any_case_the_newest_fir
     assert found.definitions_like("DAILY_", 1) == [(MID, "daily_contacts")]
 
 
-def test_files_that_start_nothing_count_for_the_whole_and_make_no_definition() -> None:
-    found = counted(("1-0", {"type": "sfmc.import.unrouted", "subject": "a.csv", "data": {"mid": MID}}))
-
-    assert found.day(0.001).total("unmatched") == 1
-    assert found.definitions(0.001) == []
-
-
 def test_what_is_kept_in_memory_is_bounded(monkeypatch) -> None:
     for name in ("MAX_DEFINITIONS", "MAX_WAITING"):
         monkeypatch.setattr(activity, name, 3)

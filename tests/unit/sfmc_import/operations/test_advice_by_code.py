@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sfmc_import.cli.doctor_folders import check_folders
-from sfmc_import.cli.doctor_starts import unanswered
+from sfmc_import.cli.doctor_starts import NO_WORKER, unanswered
 from sfmc_import.cli.folder_lines import alarm_lines
 from sfmc_import.cli.overview import trouble_line
 from sfmc_import.cli.requests_shown import request_lines, table_lines
@@ -15,7 +15,7 @@ from sfmc_import.operations.fixing import FIXES, OTHER, fix_for
 from sfmc_import.operations.folders import sorted_out
 from sfmc_import.operations.requests import advised
 from sfmc_import.operations.troubles import sorted_out as troubles_of
-from sfmc_import.operations.views import FolderView, RequestView, request_view
+from sfmc_import.operations.views import FolderView, RequestView, WorkerView, request_view
 from sfmc_import.waiting import waiting_of
 from tests.support.fault_codes import fault_codes
 
@@ -114,3 +114,14 @@ def test_doctor_warns_of_a_start_without_an_answer_for_long() -> None:
     [without] = unanswered([late, fresh], NOW, ("no worker runs: nothing starts; start sfmc-import worker",))
     assert (without.fix or "").startswith("start sfmc-import worker")
     assert (finding.level, finding.text) == ("warn", "1 start has had no answer for 91 s: sfmc-import status has them")
+
+
+def test_doctor_says_of_a_worker_that_is_gone_that_its_requests_go_on() -> None:
+    record = STATES["an attempt"] | {"attempt": 1, "since": NOW - 91, "mid": "5", "customer_key": "K", "sent": True}
+    gone = WorkerView(is_gone=True, text="Its worker is gone. Another worker takes the request up at once.")
+    lost = request_view("r", record, None).model_copy(update={"worker": gone})
+    [finding] = unanswered([lost], NOW)
+    [without] = unanswered([lost], NOW, ("no worker runs: nothing starts; start sfmc-import worker",))
+
+    assert finding.text == f"1 request has a worker that is gone: {gone.text}"
+    assert (finding.fix.startswith("nothing for the requests"), without.fix) == (True, NO_WORKER)

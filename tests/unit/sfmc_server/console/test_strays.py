@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from sfmc_server.console.strays import Strays
+from sfmc_server.console import strays
 
 
 def unrouted(number: int) -> dict[str, Any]:
@@ -38,11 +38,27 @@ class Stream:
 
 def test_what_was_read_before_an_outage_is_shown_after_it() -> None:
     stream: Any = Stream()
-    strays = Strays()
-    strays.read(stream)
+    known = strays.Strays()
+    known.read(stream)
     stream.events += [unrouted(1), unrouted(2)]
     stream.gone_before = 2
     with pytest.raises(RedisConnectionError):
-        strays.read(stream)
+        known.read(stream)
 
-    assert [each.name for each in strays.read(stream)] == ["2.csv", "1.csv", "0.csv"]
+    assert [each.name for each in known.read(stream)] == ["2.csv", "1.csv", "0.csv"]
+
+
+def test_their_number_is_not_known_before_the_first_look_and_is_that_of_the_list_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream: Any = Stream()
+    known = strays.Strays()
+    before = known.count
+    known.read(stream)
+    monkeypatch.setattr(strays, "MAX_KEPT", 2)
+    one = known.count
+    stream.events += [unrouted(1), unrouted(2), unrouted(2)]
+    for _ in range(4):
+        known.read(stream)
+
+    assert (before, one, known.count) == ("?", "1", "2+")

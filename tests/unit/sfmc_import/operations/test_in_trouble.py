@@ -1,0 +1,124 @@
+"""Questions that fail, or have no answer, are one line for a business unit: since when, whom they hold, what next."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sfmc_import.cli.overview import trouble_line
+from sfmc_import.operations.fixing import fix_for
+from sfmc_import.operations.in_trouble import LONG_SECONDS
+from sfmc_import.operations.troubles import TroubleView, sorted_out
+from sfmc_import.operations.views import RequestView, WorkerView, request_view
+from sfmc_import.waiting import NOT_FOUND_OUT, TAKEN, UNANSWERED, waiting_of
+
+NOW = 1_800_000_000.0
+MID = "510001234"
+
+
+def at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(NOW + seconds, UTC)
+
+
+def error(code: str, ago: float = 1.0, since: float = 300.0) -> dict[str, Any]:
+    return {"code": code, "text": "no", "at": (NOW - ago) * 1000, "since": (NOW - since) * 1000}
+
+
+def view(key: str = "Orders", **record: Any) -> RequestView:
+    known = {"state": "retrying", "mid": MID, "customer_key": key, "since": NOW - 300, "attempt": 1} | record
+    return request_view(f"r-{key}", known, waiting_of(known, NOW + 5))
+
+
+def backoff(code: str, key: str = "Orders", **more: Any) -> RequestView:
+    waits = {"waits_because": "backoff", "waits_since": NOW - 290, "last_error": error(code)}
+    return view(key, **waits | {"retry_until": NOW + 600} | more)
+
+
+def troubles(*views: RequestView) -> tuple[TroubleView, ...]:
+    return sorted_out(views, (), "oauth", NOW)
+
+
+@pytest.mark.parametrize(
+    "code", ["read_timeout", "http_status", "http_denied", "server_fault", "2", "13", "99", "refused"]
+)
+def test_questions_before_a_start_that_fail_are_a_trouble_that_names_the_definitions(code: str) -> None:
+    found = troubles(backoff(code), backoff(code, "Prices", retry_until=NOW + 60))
+    (trouble,) = found
+    line = trouble_line(trouble, NOW)
+
+    assert (trouble.reason, trouble.codes, trouble.since) == ("backoff", (code,), at(-290))
+    assert (trouble.requests, trouble.customer_keys) == (2, ("Orders", "Prices"))
+    assert "It holds 2 requests of those that are due next, of Orders, Prices; if nothing changes" in line
+    assert f"the first ends as gave_up by {at(60):%Y-%m-%d %H:%M:%S} UTC." in line
+    assert fix_for(code, "oauth").startswith("wait:") or fix_for(code, "oauth") in line
+
+
+@pytest.mark.parametrize("code", ["43010", "other_definition", "nothing_started", "missing_row", "worker_lost"])
+def test_a_wait_that_is_the_requests_own_is_none(code: str) -> None:
+    assert troubles(backoff(code)) == ()
+
+
+def test_many_definitions_are_named_in_part() -> None:
+    (trouble,) = troubles(*(backoff("http_status", f"K{number}") for number in range(7)))
+
+    assert "7 requests of those that are due next, of K0, K1, K2, K3, K4 and others" in trouble.affected
+
+
+def test_it_stays_while_the_next_attempt_and_the_wait_for_a_worker_before_it_last() -> None:
+    failed = {"waited": "backoff", "waited_since": NOW - 290, "last_error": error("http_status")}
+    queued = view(**failed, waits_because="queued", waits_since=NOW - 1)
+    attempt = view("Prices", **failed, state="starting")
+    (trouble,) = troubles(queued, attempt)
+
+    assert (trouble.reason, trouble.requests, trouble.since) == ("backoff", 2, at(-300))
+
+
+def test_a_run_that_cannot_be_looked_for_is_one_and_a_start_that_failed_is_none() -> None:
+    record = {
+        "state": "reconciling",
+        "waits_because": "reconciling",
+        "reconcile_until": NOW + 60,
+        "waits_since": NOW - 99,
+    }
+    started = view(**record, last_error=error("reset", ago=300))
+    (trouble,) = troubles(started, view("Prices", **record, last_error=error("http_status", ago=20)))
+
+    assert (trouble.reason, trouble.codes, trouble.text) == ("reconciling", ("http_status",), NOT_FOUND_OUT)
+    assert trouble.customer_keys == ("Prices",)
+    assert f"it ends as start_unknown by {at(60):%Y-%m-%d %H:%M:%S} UTC" in trouble.affected
+
+
+def asked(key: str, seconds: float, **more: Any) -> RequestView:
+    """A request whose definition is read since so many seconds."""
+    record = {"state": "accepted", "waits_because": "queued", "resolving_until": NOW + 60, "polled_at": NOW - seconds}
+    return view(key, **record | more)
+
+
+def test_what_is_not_answered_for_long_is_said_before_anything_has_failed() -> None:
+    reading = asked("Orders", 40.0)
+    starting = view("Prices", state="starting", since=NOW - 50)
+    fresh = (asked("New", LONG_SECONDS - 1), view("Newer", state="starting", since=NOW - 2))
+    (trouble,) = troubles(reading, starting, *fresh)
+    line = trouble_line(trouble, NOW)
+
+    assert reading.waiting is not None
+    assert reading.waiting.text.startswith(f"{TAKEN} It is asked since ")
+    assert (trouble.reason, trouble.since, trouble.text) == ("no_answer", at(-50), UNANSWERED)
+    assert trouble.customer_keys == ("Orders", "Prices")
+    assert line.startswith(f"business unit {MID}: no_answer for 50 s (code -): Marketing Cloud does not answer")
+    assert f"To do: {fix_for('read_timeout', '')}." in line
+    assert trouble.asked_for == {"list": "unfinished"}
+
+
+def test_a_run_that_is_asked_for_without_an_answer_counts_as_a_run() -> None:
+    record = {"state": "started", "waits_because": "following", "resolving_until": NOW + 60, "follow_until": NOW + 9}
+    (trouble,) = troubles(view(**record, polled_at=NOW - 45))
+
+    assert (trouble.reason, trouble.runs, trouble.text) == ("following", 1, UNANSWERED)
+    assert troubles(view(**record, polled_at=NOW - 5)) == ()
+
+
+def test_of_a_request_whose_worker_is_gone_no_answer_is_expected() -> None:
+    gone = WorkerView(is_gone=True, text="Its worker is gone.")
+
+    assert troubles(asked("Orders", 40.0).model_copy(update={"worker": gone})) == ()

@@ -1,0 +1,111 @@
+"""Which requests are hit by something that hits others too: what failed, or that Marketing Cloud does not answer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sfmc_import.operations.fixing import FIXES
+from sfmc_import.operations.views import AttemptView, LastError, RequestView, WaitingView
+from sfmc_import.waiting import NO_ANSWER, NOT_ANSWERED_CODES, NOT_REACHED, RUNNING_LIMIT, is_odd
+
+ACCOUNT_WIDE = ("circuit_open", "rate_limited", "redis_unsure")
+"""Reasons to wait that hit every request of a business unit."""
+
+OF_SERVICE = NOT_REACHED | NOT_ANSWERED_CODES | {"13", "oversized_query", "endless_pages"}
+"""Codes of calls that fail without a fault of their request: each waits for itself, and all of them for the same."""
+
+LONG_SECONDS = 30.0
+"""Marketing Cloud answers within seconds; what is not answered for so long is said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A request that is hit: since when, what failed with which code, when it is tried anew, when it is given up."""
+
+    mid: str
+    customer_key: str
+    reason: str
+    since: datetime | None
+    until: datetime | None = None
+    code: str = ""
+    odd: str = ""
+    """What Marketing Cloud says of its run, where that is neither progress nor an end."""
+    deadline: datetime | None = None
+    then: str | None = None
+    is_unanswered: bool = False
+
+    def place(self) -> tuple[str, str]:
+        """By what hits are brought together."""
+        return self.mid, self.reason
+
+
+def hit_of(view: RequestView, now: float) -> Hit | None:
+    """Say what hits a request at this time, in seconds since 1970; None where nothing does."""
+    return _failing(view) or _unanswered(view, now)
+
+
+def _failing(view: RequestView) -> Hit | None:
+    """Say of a request what failed: a run that cannot be asked for, or a wait for more than itself."""
+    wait, error = view.waiting, _error_of(view)
+    reason = _reason(view, wait, error)
+    if reason is None:
+        return None
+    is_of_wait = wait is not None and (error is None or wait.reason in {*ACCOUNT_WIDE, "backoff"})
+    since = wait.since if is_of_wait and wait else error.since if error else None
+    return _hit(view, reason, since, code="" if error is None else error.code)
+
+
+def _error_of(view: RequestView) -> LastError | None:
+    now = view.waiting or view.attempting
+    return None if now is None else now.last_error
+
+
+def _reason(view: RequestView, wait: WaitingView | None, error: LastError | None) -> str | None:
+    """Give the reason for which something is wrong; that as many imports run as may is not."""
+    code = "" if error is None else error.code
+    if wait is not None and wait.reason == "following":
+        return "following" if error is not None or is_odd(view.import_status) else None
+    if wait is not None and wait.reason in ACCOUNT_WIDE:
+        return None if code == RUNNING_LIMIT else wait.reason
+    if not _is_of_service(code):
+        return None
+    if wait is not None and wait.reason == "reconciling":
+        return "reconciling" if _is_of_look(view, error) else None
+    # An attempt, and the wait for a worker before it, end no wait.
+    is_waiting = wait is None or wait.reason in {"backoff", "queued"}
+    return "backoff" if is_waiting else None
+
+
+def _is_of_service(code: str) -> bool:
+    return code in OF_SERVICE or (code.isdigit() and code not in FIXES)
+
+
+def _is_of_look(view: RequestView, error: LastError | None) -> bool:
+    """Tell whether the question for the run of a start in doubt failed, and not the start alone."""
+    return error is not None and view.since is not None and error.at > view.since
+
+
+def _unanswered(view: RequestView, now: float) -> Hit | None:
+    """Say of a request for which Marketing Cloud is asked that it has not answered for long, if its worker lives."""
+    if view.worker is not None and view.worker.is_gone:
+        return None
+    since = view.waiting.asked_since if view.waiting else view.attempting.since if view.attempting else None
+    if since is None or now - since.timestamp() < LONG_SECONDS:
+        return None
+    is_run = view.waiting is not None and view.waiting.reason == "following"
+    return _hit(view, "following" if is_run else NO_ANSWER, since, is_unanswered=True)
+
+
+def _hit(view: RequestView, reason: str, since: datetime | None, *, code: str = "", is_unanswered: bool = False) -> Hit:
+    now: WaitingView | AttemptView | None = view.waiting or view.attempting
+    return Hit(
+        mid=view.mid,
+        customer_key=view.customer_key,
+        reason=reason,
+        since=since,
+        until=view.waiting.until if view.waiting else None,
+        code=code,
+        odd=str(view.import_status) if is_odd(view.import_status) else "",
+        deadline=now.deadline if now else None,
+        then=now.then if now else None,
+        is_unanswered=is_unanswered,
+    )
