@@ -37,7 +37,6 @@ from sfmc_import.ledger.calling import (
     redis_errors,
     run_many,
 )
-from sfmc_import.ledger.confirming import confirm
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.notification_keys import REPLIES, read_reply
@@ -164,6 +163,10 @@ class RedisLedger:
 
     def confirm(self, request_ids: Collection[str]) -> None:
         """See sfmc_import.ports.Ledger.confirm."""
+        if self._settings.durability.kind == "none":
+            return
+        from sfmc_import.ledger.confirming import confirm  # noqa: PLC0415 - for who has SFMC_DURABILITY
+
         records = [self.keys.request(each) for each in request_ids]
         confirm(self._client, self._settings.durability, self.keys.mark, records)
 
