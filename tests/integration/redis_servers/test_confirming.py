@@ -1,20 +1,25 @@
 """What was recorded is confirmed by disk or replicas with one barrier, on whatever connection it came."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import redis as redis_py
+from structlog.testing import capture_logs
 
+from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.ledger_settings import Durability
+from sfmc_import.operations import actions
 from sfmc_import.ports import LedgerUnavailableError, NotConfirmedError
 from sfmc_import.request import StartRequest, read_request
 from sfmc_import.settings import load
 from sfmc_local.redis_server import Valkey, find_server, version_of
 from sfmc_producers.push.inbox import Inbox
+from sfmc_producers.sources.dead_letters import SourceDeadLetters
+from sfmc_transport import Keys
 from tests.support.waiting import eventually
 
 DISK = Durability(kind="waitaof", records_ms=2500)
@@ -141,3 +146,43 @@ def test_of_many_requests_each_is_told_that_it_is_not_confirmed(client: Client) 
     assert [str(each).partition(" has ")[2] for each in answers] == [
         "not confirmed in time, by its disk or its replicas, what was recorded"
     ] * 2
+
+
+@pytest.fixture
+def access(own_valkey: Valkey) -> ReadAccess:
+    """What commands act with, on a server whose replica is missing."""
+    environ = {"SFMC_REDIS_URL": own_valkey.url, "SFMC_ACCOUNT_ID": "42"}
+    settings = load(environ | {"SFMC_DURABILITY": "wait", "SFMC_WAIT_REPLICAS": "1"})
+    return ReadAccess(settings)
+
+
+ACTS: dict[str, Callable[[ReadAccess], object]] = {
+    "cancel": lambda access: actions.cancel(access, "r", "op", "why"),
+    "pause": lambda access: access.ledger().pause("all", "op", "why", None),
+    "resume": lambda access: access.ledger().lift_pause("all", "op", "why"),
+}
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
+def test_what_an_operator_does_says_that_it_is_not_confirmed(
+    own_valkey: Valkey, access: ReadAccess, act: Callable[[ReadAccess], object]
+) -> None:
+    ledger_at(own_valkey, Durability()).accept(request("r"))
+
+    with pytest.raises(NotConfirmedError):
+        act(access)
+
+
+def test_dead_letters_of_sources_are_confirmed_where_they_are(
+    own_valkey: Valkey, following: Valkey, other: Any
+) -> None:
+    letters = SourceDeadLetters(other, Keys(), Durability(kind="wait", replicas=1, records_ms=50))
+    letters.add("drop", "1", b"bytes", "why")
+    eventually(lambda: letters.confirm("drop", ["1"]), 30, "the replica has it")
+    following.pause()
+    letters.add("drop", "2", b"bytes", "why")
+
+    with capture_logs() as logs:
+        answers = [letters.confirm("drop", ["2"]), letters.confirm("drop", ["1", "lost"])]
+    following.resume()
+    assert (answers, [each["event"] for each in logs]) == ([False, False], ["dead_letters_not_confirmed"])
