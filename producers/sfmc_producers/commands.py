@@ -122,7 +122,7 @@ def _watch(folders: list[Folder], *, rescan: float, hanging_after: float, as_jso
 
     check_folders(folders, min(CHECK_SECONDS, hanging_after))
     settings = load(os.environ, more=problems_in(lambda _: False, {}))
-    with open_ledger(settings) as client:
+    with open_ledger(settings, confirms_each=False) as client:
         _check_targets(folders, client.mid)
         for folder in folders:
             _check_mid(settings, folder.mid)

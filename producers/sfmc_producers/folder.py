@@ -15,7 +15,7 @@ import structlog
 from sfmc_import.client import SubmitResult
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import AmbiguousRoute, Routed, Unrouted
-from sfmc_producers.checked_files import OpenContent, open_regular
+from sfmc_producers.checked_files import OpenContent, Refused, open_regular
 from sfmc_producers.clocks import Clocks
 from sfmc_producers.delivery.content import LocalFile
 from sfmc_producers.delivery.records import Held
@@ -86,6 +86,9 @@ class Outage:
 TOGETHER, TOGETHER_SECONDS = 250, 0.1
 """How many files are submitted together, and how long after the last look at the first of them at most."""
 
+MOST_UNCONFIRMED = 5000
+"""Files of one look whose requests are confirmed together at most, and then removed."""
+
 DELIVERING_SECONDS = 1.0
 """How long after a look the next one asks what became of a delivery."""
 
@@ -112,6 +115,7 @@ class FolderScanner:
         self._clocks, self._looks = Clocks(wall), NextLooks()
         self._together: list[tuple[FileStat, Arrival, Routed]] = []
         self._together_since = 0.0
+        self._answered: list[tuple[FileStat, Routed, Answer]] = []
         self._log = structlog.get_logger("sfmc_producers.folder").bind(folder=str(folder.path))
         self._seen: dict[str, TrackedFile] = {}
         self._done: dict[str, FileStat] = {}
@@ -121,7 +125,6 @@ class FolderScanner:
         self._held: dict[str, WaitingFile] = {}
         source = folder.source or f"folder:{folder.location}"
         self._intake = Intake(source, submitter, mid=folder.mid, key=folder.key, folder=str(folder.path))
-        self._keeps = folder.after.action == "keep"
         self.progress, self._undecided = Progress(clock), Undecided(clock)
         remover = Remover(folder.path, folder.after, folder.rule.marker)
         self._removals = Removals(remover, self.progress, clock, self._log)
@@ -193,7 +196,7 @@ class FolderScanner:
     def _take(self, listing: Listing, before: dict[str, WaitingFile], looked: Collection[str] | None) -> None:
         """Bring the files of a listing as far as possible; `looked` are those it was made for, None for all."""
         # A scan that broke off leaves some behind: their last look is long ago.
-        self._together = []
+        self._together, self._answered = [], []
         self._hold_unreadable(listing, before)
         files = [each for each in listing.files if self._is_wanted(each.name)]
         known = self._seen if looked is None else {name: self._seen[name] for name in looked if name in self._seen}
@@ -213,6 +216,7 @@ class FolderScanner:
             elif file.name not in self._kept:
                 self._remove(file)
         self._submit_together()
+        self._confirm()
         self.waiting = tuple(self._held.values())
         self._removals.end(is_anything_left=any(each.reason == "unmoved" for each in self.waiting))
 
@@ -330,7 +334,7 @@ class FolderScanner:
                 partial(LocalFile, path, file_stat) if target.deliver else partial(self._beginning, path)
             )
             arrival = Arrival(file=file_info, open_content=content)
-            self._on_answer(file_stat, target, self._intake.offer(arrival, target))
+            self._note_answer(file_stat, target, self._intake.offer(arrival, target))
             return
         if not self._together:
             self._together_since = self._clock()
@@ -345,7 +349,21 @@ class FolderScanner:
             return
         answers = self._intake.offer_many([(arrival, target) for _, arrival, target in together])
         for (file_stat, _, target), answer in zip(together, answers, strict=True):
-            self._on_answer(file_stat, target, answer)
+            self._note_answer(file_stat, target, answer)
+
+    def _note_answer(self, file_stat: FileStat, target: Routed, answer: Answer) -> None:
+        self._answered.append((file_stat, target, answer))
+        if len(self._answered) >= MOST_UNCONFIRMED:
+            self._confirm()
+
+    def _confirm(self) -> None:
+        """Remember and remove the files whose requests are confirmed; the others are submitted again."""
+        answered, self._answered = self._answered, []
+        done = [answer.request_id for _, _, answer in answered if isinstance(answer, (SubmitResult, Refused))]
+        are_confirmed = not done or self._intake.confirm(done)
+        for file_stat, target, answer in answered:
+            is_lost = isinstance(answer, (SubmitResult, Refused)) and not are_confirmed
+            self._on_answer(file_stat, target, None if is_lost else answer)
 
     def _on_answer(self, file_stat: FileStat, target: Routed, answer: Answer) -> None:
         if answer is None or isinstance(answer, Held):
@@ -381,7 +399,7 @@ class FolderScanner:
     def _finish_removals(self, listing: Listing, before: dict[str, WaitingFile]) -> None:
         """Go on with files whose removal a process did not end."""
         self._removals.begin()
-        for file in () if self._keeps else filter(lambda each: is_hidden(each.name), listing.files):
+        for file in () if self.folder.after.keeps else filter(lambda each: is_hidden(each.name), listing.files):
             removed = self._removals.finish(file.name)
             if removed is None:
                 self._hold_unseen(file.name, "unmoved", self._removals.why, before)
@@ -392,7 +410,7 @@ class FolderScanner:
 
     def _remove(self, file: FileStat) -> None:
         """Move or delete a file whose request the ledger has; what fails is tried again after the next scan."""
-        if self._keeps:
+        if self.folder.after.keeps:
             return
         removed = self._removals.remove(file)
         if removed is None:

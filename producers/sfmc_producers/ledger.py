@@ -56,6 +56,10 @@ class Ledger(Protocol):
         """Ask for many starts."""
         ...
 
+    def confirm(self, request_ids: Sequence[str]) -> None:
+        """Return once disk or replicas have these requests and all before them, where the settings ask for that."""
+        ...
+
     def reject(
         self,
         *,
@@ -91,10 +95,12 @@ class Ledger(Protocol):
 
 
 @contextmanager
-def open_ledger(settings: Settings, *, on_unsent: Callable[[str], None] | None = None) -> Iterator[Ledger]:
-    """Open the client that the settings name; nothing connects. `on_unsent` as in `Client.from_settings`."""
+def open_ledger(
+    settings: Settings, *, on_unsent: Callable[[str], None] | None = None, confirms_each: bool = True
+) -> Iterator[Ledger]:
+    """Open the client that the settings name; nothing connects. The options are those of `Client.from_settings`."""
     if not settings.api_url:
-        with Client.from_settings(settings, on_unsent=on_unsent) as client:
+        with Client.from_settings(settings, on_unsent=on_unsent, confirms_each=confirms_each) as client:
             yield client
         return
     from sfmc_import.api_client import ApiClient  # noqa: PLC0415 - httpx, which Redis does not need

@@ -32,6 +32,11 @@ class After:
     action: Literal["keep", "move", "delete"] = "keep"
     to: Path | None = None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the file stays where it is."""
+        return self.action == "keep"
+
 
 @dataclass(frozen=True, slots=True)
 class Removed:

@@ -128,7 +128,7 @@ class Submitter:
         self._client, self._rules, self._clock, self._now = client, rules, clock, now
         today = self._today()
         self._routes = (today, self._read_routes(today))
-        self._ledger = Circuit("ledger", clock)
+        self._ledger, self._confirming = Circuit("ledger", clock), Circuit("confirmation of the ledger", clock)
         self._notes = Circuit("report of folders", clock)
         self._definitions: dict[str, Circuit] = {}
         self._specs: dict[str, tuple[float, FileSpecs]] = {}
@@ -155,20 +155,20 @@ class Submitter:
 
     @property
     def is_ledger_waiting(self) -> bool:
-        """Whether Redis is unavailable and the next try is still ahead."""
-        return self._ledger.is_waiting
+        """Whether Redis is unavailable, or confirms nothing, and the next try is still ahead."""
+        return self._ledger.is_waiting or self._confirming.is_waiting
 
     def outage(self, mid: str | None) -> tuple[str, str]:
         """Say in words, and as a code where it has one, why files of a business unit are not taken now."""
-        if self._ledger.outage is not None:
-            reason, code = self._ledger.outage
+        if (found := self._ledger.outage or self._confirming.outage) is not None:
+            reason, code = found
             return reason, code or "redis"
         definitions = self._definitions.get(mid or self.default_mid)
         return (definitions and definitions.outage) or ("", "")
 
     def tried_at(self, mid: str | None) -> float | None:
         """Give when files of a business unit that are not taken now are tried next, by the clock of this object."""
-        circuits = (self._ledger, self._definitions.get(mid or self.default_mid))
+        circuits = (self._ledger, self._confirming, self._definitions.get(mid or self.default_mid))
         return next((each.next_at for each in circuits if each is not None and each.outage), None)
 
     def submit(
@@ -364,6 +364,14 @@ class Submitter:
             return [None] * len(files)
         return [self._answer(answer, *each, source) for answer, each in zip(answers, files, strict=True)]
 
+    def confirm(self, request_ids: Sequence[str]) -> bool:
+        """Tell whether disk or replicas have these requests, and all before them; only then is their file let go of.
+
+        True at once where the settings do not ask for that. False: not now, submit them again.
+        """
+        # A circuit of its own: Redis takes requests meanwhile, which must not look like the end of this trouble.
+        return self._confirming.call(lambda: self._confirm(request_ids)) or False
+
     def report(self, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> bool | None:
         """Put on the stream that a file starts nothing; False when it is there, None for "not now"."""
         detail: dict[str, object] = {"text": routing.text, "customer_keys": list(routing.customer_keys)}
@@ -381,7 +389,8 @@ class Submitter:
     @property
     def next_in(self) -> float | None:
         """Seconds until an unavailable backend is tried again; None when all answer."""
-        waits = (circuit.next_in for circuit in (self._ledger, *tuple(self._definitions.values())))
+        circuits = (self._ledger, self._confirming, *tuple(self._definitions.values()))
+        waits = (circuit.next_in for circuit in circuits)
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _submit(self, file_info: FileInfo, target: Routed, source: str, event_id: str | None) -> SubmitResult:
@@ -437,6 +446,10 @@ class Submitter:
             # It was accepted before, when nothing was wrong with it, or by a producer that does not look.
             return SubmitResult(request_id=done.request_id, is_new=False)
         return Refused(request_id=done.request_id, problems=problems, code=code)
+
+    def _confirm(self, request_ids: Sequence[str]) -> bool:
+        self._client.confirm(request_ids)
+        return True
 
     def _note(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
         self._client.note_folders(watcher, folders)

@@ -16,7 +16,10 @@ from sfmc_import.runs import Definition
 
 @dataclass
 class FakeClient:
-    """`ledger_is_down`, `cloud_is_down`, `mids_down` make it unavailable; `reported` and `requests` came in."""
+    """`ledger_is_down`, `cloud_is_down`, `mids_down` make it unavailable; `reported` and `requests` came in.
+
+    With `confirms_nothing` it records, and disk and replicas never have it.
+    """
 
     mid: str = "510001234"
     time_zone: str = "Europe/Berlin"
@@ -32,6 +35,8 @@ class FakeClient:
     followed_within: float | None = None
     calls: int = 0
     ledger_is_down: bool = False
+    confirms_nothing: bool = False
+    confirmed: list[list[str]] = field(default_factory=list)
     cloud_is_down: bool = False
     mids_down: set[str] = field(default_factory=set)
     old: list[OldList] = field(default_factory=list)
@@ -64,6 +69,12 @@ class FakeClient:
             broken = bool(answers) and isinstance(answers[-1], ServiceUnavailableError)
             answers.append(answers[-1] if broken else self._submitted(each))
         return answers
+
+    def confirm(self, request_ids: Sequence[str]) -> None:
+        if self.confirms_nothing:
+            raise ServiceUnavailableError("Redis at 127.0.0.1:6379 has not confirmed in time")
+        assert set(request_ids) <= self.requests.keys() | self.rejected.keys()
+        self.confirmed.append(list(request_ids))
 
     def _submitted(self, submission: Any) -> SubmitResult | NotTaken:
         try:

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,6 +33,7 @@ class Letters:
     kept: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     sent_back: list[SentBack] = field(default_factory=list)
     is_down: bool = False
+    confirms_nothing: bool = False
 
     def add(self, source: str, record_id: str, body: bytes, text: str) -> bool:
         """Keep the bytes once."""
@@ -40,6 +41,11 @@ class Letters:
         if not self.is_down:
             self.kept.setdefault(record_id, (body, text))
         return not self.is_down
+
+    def confirm(self, source: str, record_ids: Sequence[str]) -> bool:
+        """Whether disk or replicas have them."""
+        del source
+        return not self.confirms_nothing and self.kept.keys() >= set(record_ids)
 
     def send_back(self, letter_id: str, body: bytes) -> None:
         """What an operator does."""

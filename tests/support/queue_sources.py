@@ -15,9 +15,9 @@ from sfmc_import.settings import Route
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Parse
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
-from sfmc_producers.sources.intake import Intake
+from sfmc_producers.sources.intake import Intake, Recorded
 from sfmc_producers.sources.receiving import Mailbox, Message, Receiver
-from sfmc_producers.submitter import InvalidRequest, RoutingRules, Submitter
+from sfmc_producers.submitter import RoutingRules, Submitter
 from sfmc_transport import Keys
 
 STEPS = ("receive", "take", "acknowledge")
@@ -72,8 +72,8 @@ class MortalIntake(Intake):
 
     life: Life
 
-    def take_many(self, arrivals: Sequence[Arrival]) -> list[bool | InvalidRequest]:
-        return self.life.call("take", lambda: super(MortalIntake, self).take_many(arrivals))
+    def record_many(self, arrivals: Sequence[Arrival]) -> list[Recorded]:
+        return self.life.call("take", lambda: super(MortalIntake, self).record_many(arrivals))
 
 
 class QueueSources:

@@ -33,6 +33,7 @@ from sfmc_import.faults import Rejected
 from sfmc_import.file_content import content_hash_at
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.calling import is_defect
+from sfmc_import.ledger.ledger_settings import Durability
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from sfmc_import.events import Entry, Event
     from sfmc_import.settings import Settings
 
-__all__ = ["Client", "ServiceUnavailableError", "Submission", "SubmitResult", "file_at", "submit"]
+__all__ = ["Client", "Durability", "ServiceUnavailableError", "Submission", "SubmitResult", "file_at", "submit"]
 
 # Stdlib logging: structlog, where a host has not configured it, would print to the host's standard output.
 log = logging.getLogger("sfmc_import.client")
@@ -110,13 +111,17 @@ class Submission(TypedDict, total=False):
 NotTaken = BadRequestError | ServiceUnavailableError
 """What stands in the place of a submission that was not taken, IdTakenError included."""
 
+Accepting = bool | IdTakenError | LedgerUnavailableError
+"""What the ledger says to a request: whether it is new, or why it does not take it."""
+
 
 class Client:
     """Records requests and wakes the workers.
 
     `redis_url` is a redis://, rediss://, unix:// or sentinel:// address; `broker_url` is Celery's where that is
     another one. `mid` is the business unit of requests that name none, `prefix` the beginning of all keys
-    (SFMC_PREFIX of the workers). `transport_options` go to kombu, over those of `sfmc_transport`.
+    (SFMC_PREFIX of the workers), `durability` what SFMC_DURABILITY and SFMC_WAIT_REPLICAS say where the settings are
+    read. `transport_options` go to kombu, over those of `sfmc_transport`.
     Connections open on first use. Raises ValueError for an address that cannot be read.
     """
 
@@ -127,6 +132,7 @@ class Client:
         broker_url: str | None = None,
         mid: str | None = None,
         prefix: str = DEFAULT_PREFIX,
+        durability: Durability | None = None,
         transport_options: Mapping[str, object] | None = None,
     ) -> None:
         self.mid = plain_mid(mid or "")
@@ -134,8 +140,9 @@ class Client:
         self._broker = checked_address(broker_url or redis_url)
         keys = {"global_keyprefix": broker_prefix(prefix)}
         self._options = {**SEND_OPTIONS, **keys, **broker_options(self._broker), **(transport_options or {})}
-        self._ledger_settings = LedgerSettings(prefix=prefix)
+        self._ledger_settings = LedgerSettings(prefix=prefix, durability=durability or Durability())
         self._on_unsent: Callable[[str], None] | None = None
+        self._confirms_each = True
         # By process: a child neither uses nor closes the sockets of its parent.
         self._opened: dict[int, Connections] = {}
 
@@ -147,10 +154,13 @@ class Client:
         return cls.from_settings(load(os.environ if environ is None else environ))
 
     @classmethod
-    def from_settings(cls, settings: "Settings", *, on_unsent: Callable[[str], None] | None = None) -> Self:
+    def from_settings(
+        cls, settings: "Settings", *, on_unsent: Callable[[str], None] | None = None, confirms_each: bool = True
+    ) -> Self:
         """Open a client with settings that were read already.
 
-        That the message of a recorded request was not sent is said to `on_unsent`, or in the log.
+        That the message of a recorded request was not sent is said to `on_unsent`, or in the log. Who sets
+        `confirms_each` to False calls `confirm` for many requests at once, before it lets go of what they came from.
         """
         from sfmc_import.ledger.opening import ledger_settings  # noqa: PLC0415 - as above
 
@@ -161,6 +171,7 @@ class Client:
             prefix=settings.prefix,
         )
         client._ledger_settings, client._on_unsent = ledger_settings(settings), on_unsent
+        client._confirms_each = confirms_each
         return client
 
     def __enter__(self) -> Self:
@@ -186,7 +197,8 @@ class Client:
 
         The arguments are those of `Submission`. Raises BadRequestError for what can never be carried out,
         IdTakenError (one of these) when `request_id` was accepted with other content, and ServiceUnavailableError when
-        the ledger does not take it: then the caller keeps the file and submits again, best with the same `request_id`.
+        the ledger does not take it, or disk or replicas do not confirm it where SFMC_DURABILITY asks for that: then the
+        caller keeps the file and submits again, best with the same `request_id`.
         A broker that does not take the message costs seconds: the sweep wakes what is recorded.
         """
         return self._record(self._read(given))
@@ -201,6 +213,7 @@ class Client:
             is_new = connections.ledger.accept(asked.request, report=True)
         if is_new:
             connections.send([asked])
+        self._confirm_each([asked.request.request_id])
         return SubmitResult(request_id=asked.request.request_id, is_new=is_new)
 
     def reject(
@@ -223,6 +236,7 @@ class Client:
         request = self._read(given | {"event_id": event_id, "source": source}).request
         with self._redis_errors():
             state = self._connections().ledger.unresolved(request, Rejected(code, text), 0.0, Policy())
+        self._confirm_each([request_id])
         return Rejection(request_id, state)
 
     def state_of(self, submission: Submission) -> str | None:
@@ -249,12 +263,33 @@ class Client:
         connections = self._connections()
         answers = connections.ledger.accept_many([each.request for each in asked], report=True)
         connections.send([each for each, answer in zip(asked, answers, strict=True) if answer is True])
-        in_order = iter(answers)
+        in_order = iter(self._confirmed(asked, answers))
         return [self._outcome(each.request, next(in_order)) if isinstance(each, Asked) else each for each in read]
 
-    def _outcome(
-        self, request: StartRequest, answer: bool | IdTakenError | LedgerUnavailableError
-    ) -> SubmitResult | NotTaken:
+    def confirm(self, request_ids: Sequence[str]) -> None:
+        """Return once disk or replicas have these requests and all before them, as SFMC_DURABILITY asks.
+
+        Raises ServiceUnavailableError where they do not confirm it now: submit again what is not confirmed, with the
+        same `request_id`. `submit` and the others do this themselves, unless `confirms_each` is False.
+        """
+        with self._redis_errors():
+            self._connections().ledger.confirm(request_ids)
+
+    def _confirm_each(self, request_ids: Sequence[str]) -> None:
+        if self._confirms_each:
+            self.confirm(request_ids)
+
+    def _confirmed(self, asked: Sequence[Asked], answers: Sequence[Accepting]) -> Sequence[Accepting]:
+        """Have those confirmed together that the ledger has; if they are not, that is the answer to each of them."""
+        ids = [each.request.request_id for each, answer in zip(asked, answers, strict=True) if isinstance(answer, bool)]
+        try:
+            if ids and self._confirms_each:
+                self._connections().ledger.confirm(ids)
+        except LedgerUnavailableError as error:
+            return [error if isinstance(answer, bool) else answer for answer in answers]
+        return answers
+
+    def _outcome(self, request: StartRequest, answer: Accepting) -> SubmitResult | NotTaken:
         if isinstance(answer, LedgerUnavailableError):
             return self._unavailable(answer.__cause__ or answer)
         if isinstance(answer, IdTakenError):
@@ -291,7 +326,9 @@ class Client:
         fields = {"location": file.location, "name": file.name, "fingerprint": file.fingerprint}
         data = {"mid": self.mid, "file": fields, **detail}
         with self._redis_errors():
-            return self._connections().ledger.report(file.fingerprint, name, self.mid, file.name, data)
+            is_new = self._connections().ledger.report(file.fingerprint, name, self.mid, file.name, data)
+        self._confirm_each([])
+        return is_new
 
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:
         """Say what a watcher knows of its folders, for `sfmc-import status`; None when it ends."""

@@ -25,6 +25,10 @@ class LedgerUnavailableError(SfmcImportError):
     """Redis is unavailable or cannot confirm durability; the step may or may not have been done."""
 
 
+class NotConfirmedError(LedgerUnavailableError):
+    """Redis has what was recorded, or had it, and neither disk nor replicas have confirmed that: it may be lost yet."""
+
+
 class MarketingCloud(Protocol):
     """The SOAP service; every failure is a value. Queries change nothing, so they are never ambiguous."""
 
@@ -88,6 +92,14 @@ class Ledger(Protocol):
 
         Raises IdTakenError when it was recorded with other content, and publishes an event of it if `report`: not for
         a message, which becomes a dead letter and has its event then.
+        """
+        ...
+
+    def confirm(self, request_ids: Collection[str]) -> None:
+        """Return once disk or replicas have these records and all that was written before, as SFMC_DURABILITY asks.
+
+        Raises LedgerUnavailableError where they do not confirm it now, or where the ledger lacks one of the records.
+        Without durability nothing is asked.
         """
         ...
 

@@ -10,6 +10,7 @@ from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionE
 from sfmc_import.advice import Advice, Command
 from sfmc_import.display import clause
 from sfmc_import.errors import RedisAwayError, ServiceUnavailableError
+from sfmc_import.ports import NotConfirmedError
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_client import known_masters
 
@@ -18,6 +19,7 @@ SILENCE_SECONDS = 0.5
 """A server that refuses a certificate says so right after the handshake; Redis itself waits for a command."""
 
 NO_TLS = "write redis:// in {variable}, or give the port of TLS"
+SLOW = "see the disk of Redis, and its replicas and their lag (SFMC_DURABILITY); submit again, best with the same id"
 ENCODE = "a password with : / ? # @ or % must be percent-encoded"
 
 RIGHTS = Advice(
@@ -70,7 +72,7 @@ def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe
     if probe and _speaks_plain(address):
         return Trouble(f"{place} does not speak TLS", _advice(NO_TLS, variable))
     text, fix = _passing(error, reason)
-    is_away = not isinstance(error, ResponseError)
+    is_away = not isinstance(error, (ResponseError, NotConfirmedError))
     return Trouble(f"{place} {text}", _advice(fix, variable), lasts=False, is_away=is_away)
 
 
@@ -124,6 +126,8 @@ _REFUSALS = frozenset(text for _, text, _ in _NO_WRITES)
 
 
 def _passing(error: BaseException, reason: str) -> tuple[str, str]:
+    if isinstance(error, NotConfirmedError):
+        return reason, SLOW
     for sign, text, fix in _NO_WRITES:
         if isinstance(error, ResponseError) and sign in reason:
             return text, fix

@@ -51,9 +51,10 @@ ROLES: Mapping[RoleName, Role] = {
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS),
     ),
     "producer": Role(
-        (*CONNECTING, *SCRIPTS, "exec", "del", "get", "hdel", "hget", "hgetall", "hincrby", "hlen", "hmget", "hset",
-         "llen", "lpush", "lrange", "lrem", "ltrim", "pexpire", "rename", "rpush", "sadd", "set", "smembers",
-         "subscribe", "unsubscribe", "unwatch", "watch", "xack", "xadd", "xautoclaim", "xclaim", "xdel",
+        (*CONNECTING, *SCRIPTS, "exec", "del", "exists", "get", "hdel", "hget", "hgetall", "hincrby", "hlen", "hmget",
+         "hset", "llen", "lpush", "lrange", "lrem", "ltrim", "pexpire", "rename", "rpush", "sadd", "set", "smembers",
+         "subscribe", "unsubscribe", "unwatch", "wait", "waitaof", "watch", "xack", "xadd", "xautoclaim", "xclaim",
+         "xdel",
          "xgroup|create", "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups", "xlen", "xpending", "xrange",
          "xread", "xreadgroup", "zadd", "zcard", "zpopmin", "zrange", "zrem", "zscore", "zunionstore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),

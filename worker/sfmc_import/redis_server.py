@@ -12,6 +12,7 @@ from sfmc_import.redis_rights import BEFORE, NEWER, RoleName, Try, tries
 
 MIN_VERSION = (6, 2)
 WAITAOF_VERSION = (7, 2)
+WAITAOF_TRUE_VERSION = (8, 0)
 CLOCK_DIFFERENCE = 5.0
 """Seconds of difference between Redis and this machine that are reported; decisions use Redis time alone."""
 
@@ -26,9 +27,13 @@ _KEPT: Mapping[Holds, str] = {
     " message of another sender is nowhere else",
 }
 
-MEMORY = "memory"
-REPLICAS = "replicas"
-"""The check that ends no process: workers make room in a Redis that is full."""
+EARLY = (
+    "this server answers WAITAOF before its disk has the write, unless appendfsync is always: a kill of Redis loses"
+    " nothing that was confirmed, a power failure can lose the last second of it"
+)
+
+MEMORY, REPLICAS = "memory", "replicas"
+"""The checks that end no process: workers make room in a Redis that is full, and replicas come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,19 +193,29 @@ def _persistence(condition: Condition, durability: str) -> Finding:
         return Finding(
             "fail", "persistence", "Redis cannot write its append-only file", "free space on the disk of Redis"
         )
+    if condition.appendfsync != "always" and durability == "waitaof" and _answers_early(condition.info):
+        return Finding("warn", "persistence", EARLY, "set appendfsync always in Redis")
     if condition.appendfsync == "always" or durability == "waitaof":
-        return Finding("ok", "persistence", "every start is on disk before it is sent")
+        return Finding("ok", "persistence", "every start is on disk before it is sent, as is what a source lets go of")
     text = f"appendfsync is {condition.appendfsync or 'unknown'}: a power failure can lose the last second of writes"
     return Finding(
         "warn", "persistence", text, "set appendfsync always in Redis, or SFMC_DURABILITY=waitaof (Redis 7.2 or later)"
     )
 
 
+def _answers_early(info: Mapping[str, Any]) -> bool:
+    """Whether WAITAOF with `everysec` is answered when a write has reached the file, and not the disk yet.
+
+    redis/redis#13793 corrected this for Redis 8.0; Valkey 9.1 is as it was.
+    """
+    return "valkey_version" in info or _as_number(info) < WAITAOF_TRUE_VERSION
+
+
 def _replicas(info: Mapping[str, Any], durability: str, replicas: int) -> list[Finding]:
     connected = int(info.get("connected_slaves", 0))
     if durability == "none" or connected >= replicas:
         return []
-    text = f"{connected} replicas are connected, but {replicas} must confirm each start"
+    text = f"{connected} replicas are connected, but {replicas} must confirm each start and what a source lets go of"
     return [Finding("fail", REPLICAS, text, "connect the replicas, or lower SFMC_WAIT_REPLICAS")]
 
 

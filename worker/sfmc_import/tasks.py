@@ -128,6 +128,7 @@ def _start(request_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], cont
         message = arguments_by_name(args, kwargs)
         found = read_request(request_id, app.settings.account_id or "", message, delivery)
         outcome = _start_request(replace(found, caller=messages.caller_of(context)))
+        _confirm(request_id, outcome["state"])
     except BadRequestError as error:
         log.error("request_refused", request_id=request_id, problems=error.problems)
         code = messages.ID_TAKEN if isinstance(error, IdTakenError) else "invalid_request"
@@ -136,6 +137,16 @@ def _start(request_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], cont
     if ignored:
         log.warning("arguments_ignored", request_id=request_id, names=ignored[:MAX_NAMES])
     return outcome
+
+
+def _confirm(request_id: str, state: str) -> None:
+    """Have a request confirmed before its message is acknowledged, where that lies in another Redis than the ledger.
+
+    In one Redis the message goes after the record came, also on disk. A start has its confirmed intent.
+    """
+    settings = app.settings
+    if settings.durability != "none" and state != "started" and settings.broker != settings.redis:
+        app.deps.ledger.confirm([request_id])
 
 
 def _request_ids(named: object) -> list[str]:
@@ -165,6 +176,7 @@ def _start_request(request: StartRequest) -> dict[str, Any]:
         # The message is acknowledged when its thread takes other work: from then on only the ledger remembers it.
         with suppress(LedgerUnavailableError, BadRequestError):
             app.deps.ledger.accept(request)
+            _confirm(request.request_id, "starting")
             return True
         return False
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path
 
 from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.ledger.opening import durability_of
 from sfmc_import.operations.views import View
 from sfmc_import.request import FileInfo
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
@@ -65,8 +66,9 @@ def set_aside(given: RecordGiven, caller: Submits, access: Access) -> None:
     A token that was made with `--source` may do so for these sources alone.
     """
     check_source(caller, given.source)
-    letters = SourceDeadLetters(access.broker, access.broker_keys)
-    if not letters.add(given.source, given.record_id, given.body_base64, given.text):
+    letters = SourceDeadLetters(access.broker, access.broker_keys, durability_of(access.settings))
+    is_kept = letters.add(given.source, given.record_id, given.body_base64, given.text)
+    if not is_kept or not letters.confirm(given.source, [given.record_id]):
         raise ServiceUnavailableError("Redis does not take it now")
 
 

@@ -99,6 +99,7 @@ def packed(event: Any) -> bytes | None:
 
 
 Read = TypeVar("Read")
+NOT_KEPT = "what keeps the events does not answer, is full, or is not confirmed by disk or replicas"
 
 
 class PushSource:
@@ -202,7 +203,7 @@ class PushSource:
         counts = Counter(taken)
         if counts["not_now"]:
             next_in = self.submitter.next_in
-            text = self.submitter.outage(self.options.mid)[0] or "what keeps the events does not answer, or is full"
+            text = self.submitter.outage(self.options.mid)[0] or NOT_KEPT
             self.standing.failed(text, again_in=next_in, state="not_taken")
             self._not_taken_at = time.monotonic()
             return later(next_in)
@@ -303,7 +304,8 @@ class PushSource:
     def _put_aside(self, body: bytes, text: str, again: str = "") -> bool:
         """Keep the bytes of one event; the same bytes are kept once, however often they are posted."""
         record_id = hashlib.sha256(body).hexdigest() + again
-        if not self._set_aside.add(self.name, record_id, body, text):
+        is_kept = self._set_aside.add(self.name, record_id, body, text)
+        if not is_kept or not self._set_aside.confirm(self.name, [record_id]):
             return False
         self._log.warning("record_set_aside", reason=text)
         return True

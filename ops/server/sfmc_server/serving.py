@@ -20,6 +20,7 @@ from sfmc_import.bootstrap import open_definitions
 from sfmc_import.client import Client
 from sfmc_import.errors import SettingsError, SfmcImportError
 from sfmc_import.ledger.keys import Keys as LedgerKeys
+from sfmc_import.ledger.opening import durability_of
 from sfmc_import.redaction import KNOWN
 from sfmc_import.redis_client import connect
 from sfmc_import.settings import Settings, load
@@ -178,15 +179,16 @@ def open_sources(
     stack: ExitStack,
 ) -> dict[str, PushSource]:
     """Put the sources together; they connect on first use."""
-    client = stack.enter_context(Client.from_settings(settings))
+    client = stack.enter_context(Client.from_settings(settings, confirms_each=False))
     broker = stack.enter_context(connect(settings.broker))
     client.prepare()
-    set_aside = SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix))
+    durability = durability_of(settings)
+    set_aside = SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix), durability)
     definitions = open_definitions(settings, "server")
     ledger = stack.enter_context(connect(settings.redis))
 
     def inbox_of(name: str, options: PushOptions) -> Inbox | None:
-        return None if options.is_served else Inbox(ledger, LedgerKeys(settings.prefix), name)
+        return None if options.is_served else Inbox(ledger, LedgerKeys(settings.prefix), name, durability=durability)
 
     return {
         table.name: PushSource(

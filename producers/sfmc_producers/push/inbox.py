@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import.ledger.keys import Keys
+from sfmc_import.ledger.ledger_settings import Durability
 from sfmc_producers.submitter import InvalidRequest
 
 GROUP = "sfmc-import"
@@ -25,12 +27,23 @@ TOO_LONG = f"an event that names a file has more than {MOST_BYTES} bytes"
 
 
 class Inbox:
-    """The events of one source; `redis` is that of the ledger. What it takes stays until its file is handled."""
+    """The events of one source; `redis` is that of the ledger. What it takes stays until its file is handled.
+
+    With `durability` it takes events only when disk or replicas have them.
+    """
 
     def __init__(
-        self, redis: Redis, keys: Keys, source: str, most: int = MOST_EVENTS, alive: float = ALIVE_SECONDS
+        self,
+        redis: Redis,
+        keys: Keys,
+        source: str,
+        most: int = MOST_EVENTS,
+        alive: float = ALIVE_SECONDS,
+        durability: Durability | None = None,
     ) -> None:
         self._redis: Any = redis
+        self._durability, self._is_confirmed = durability or Durability(), True
+        self._log = structlog.get_logger("sfmc_producers.push").bind(source=source)
         self.key, self._most, self._alive = keys.inbox(source), most, alive
 
     def add(self, bodies: Sequence[bytes]) -> list[bool | InvalidRequest]:
@@ -66,10 +79,34 @@ class Inbox:
         try:
             if self._redis.xlen(self.key) + len(bodies) > self._most:
                 return False
-            with self._redis.pipeline(transaction=True) as pipeline:
-                for each in bodies:
-                    pipeline.xadd(self.key, {FIELD: each})
-                pipeline.execute()
+            return self._add_all(bodies)
         except RedisError:
             return False
-        return True
+
+    def _add_all(self, bodies: Sequence[bytes]) -> bool:
+        """Add events; what is not confirmed is posted again, and known by what it says when both are read."""
+        wait = self._durability.barrier
+        with self._redis.pipeline(transaction=wait is None) as pipeline:
+            if wait is None:
+                self._queue(pipeline, bodies)
+                pipeline.execute()
+                return True
+            # Behind the transaction: within it nothing waits.
+            pipeline.execute_command("MULTI")
+            self._queue(pipeline, bodies)
+            pipeline.execute_command("EXEC")
+            pipeline.execute_command(*wait)
+            *_, added, answer = pipeline.execute()
+        if any(isinstance(each, Exception) for each in added):
+            return False
+        return self._say_confirmed(is_confirmed=self._durability.is_met(answer))
+
+    def _queue(self, pipeline: Any, bodies: Sequence[bytes]) -> None:
+        for each in bodies:
+            pipeline.xadd(self.key, {FIELD: each})
+
+    def _say_confirmed(self, *, is_confirmed: bool) -> bool:
+        if self._is_confirmed and not is_confirmed:
+            self._log.error("inbox_not_confirmed", action="waiting")
+        self._is_confirmed = is_confirmed
+        return is_confirmed

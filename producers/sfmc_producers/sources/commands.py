@@ -13,6 +13,7 @@ from sfmc_import import logs
 from sfmc_import.bootstrap import open_definitions
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import SettingsError, noted, require_none
+from sfmc_import.ledger.opening import durability_of
 from sfmc_import.redis_client import connect
 from sfmc_import.routing import Route
 from sfmc_import.settings import Settings, load
@@ -45,7 +46,8 @@ def _set_aside(settings: Settings, stack: ExitStack) -> SetAside:
         api = ApiClient(settings.api_url, settings.api_token.get_secret_value())
         return ApiDeadLetters(stack.enter_context(ApiSubmitter(api)))
     broker = stack.enter_context(connect(settings.broker))
-    return SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix))
+    keys = Keys(settings.transport_prefix, settings.broker_prefix)
+    return SourceDeadLetters(broker, keys, durability_of(settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Opening:
         self, settings: Settings, stack: ExitStack, watch: WatchFile = Lines, *, only_asks: bool = False
     ) -> None:
         self.settings = settings
-        self.client: Ledger = stack.enter_context(open_ledger(settings))
+        self.client: Ledger = stack.enter_context(open_ledger(settings, confirms_each=False))
         self.set_aside = _set_aside(settings, stack)
         self.definitions = open_definitions(settings, "source")
         self.problems: list[str] = []

@@ -1,5 +1,6 @@
 """Sets records aside that no source can read, as dead letters beside those of the queue."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -8,6 +9,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.ledger.confirming import confirm
+from sfmc_import.ledger.ledger_settings import Durability
+from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError
 from sfmc_producers.sources.intake import SentBack
 from sfmc_transport import Keys
@@ -45,6 +49,10 @@ class ApiDeadLetters:
             log.error("record_not_kept", source=source, record=record_id, why=text, reason=str(error))
         return True
 
+    def confirm(self, source: str, record_ids: Sequence[str]) -> bool:  # noqa: ARG002 - as SourceDeadLetters
+        """Tell that they are kept: the server has answered when they were confirmed."""
+        return True
+
     def replayed(self, source: str) -> list[SentBack]:  # noqa: ARG002 - as SourceDeadLetters
         """Give nothing: what is sent back waits in Redis, for a source that has it."""
         return []
@@ -58,18 +66,35 @@ REMEMBERED_SECONDS = 7 * 86400
 
 
 class SourceDeadLetters:
-    """Dead letters of sources; `redis` is the broker's, where the dead letters of the queue are."""
+    """Dead letters of sources; `redis` is the broker's, where the dead letters of the queue are.
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
-        self._redis, self._keys = redis, keys
+    With `durability` its disk or its replicas must confirm what is kept, before a source lets go of the original.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, durability: Durability | None = None) -> None:
+        self._redis, self._keys, self._durability = redis, keys, durability or Durability()
+        self._is_confirmed = True
 
     def add(self, source: str, record_id: str, body: bytes, text: str) -> bool:
         """Keep the bytes once for each id; False when Redis does not take them now."""
         try:
-            queue, once = self._queue(source), self._key(f"set-aside:{source}:{record_id}")
+            queue, once = self._queue(source), self._once(source, record_id)
             add(self._redis, self._keys, body, queue=queue, detail=text, once=(once, REMEMBERED_SECONDS))
         except RedisError:
             return False
+        return True
+
+    def confirm(self, source: str, record_ids: Sequence[str]) -> bool:
+        """Tell whether disk or replicas have what was kept under these ids; the log says once where not."""
+        marks = [self._once(source, each) for each in record_ids]
+        try:
+            confirm(self._redis, self._durability, self._key("mark"), marks)
+        except LedgerUnavailableError as error:
+            if self._is_confirmed:
+                log.error("dead_letters_not_confirmed", source=source, reason=str(error), action="waiting")
+            self._is_confirmed = False
+            return False
+        self._is_confirmed = True
         return True
 
     def replayed(self, source: str) -> list[SentBack]:
@@ -84,6 +109,9 @@ class SourceDeadLetters:
         """Forget one that was sent back; while Redis is away it comes once more, under the same id."""
         with suppress(RedisError):
             self._redis.lrem(self._queue(source), 1, letter.entry)  # type: ignore[arg-type]
+
+    def _once(self, source: str, record_id: str) -> str:
+        return self._key(f"set-aside:{source}:{record_id}")
 
     def _queue(self, source: str) -> str:
         return self._key(f"source:{source}")

@@ -36,6 +36,10 @@ class SetAside(Protocol):
         """Keep the bytes once for each id; False when Redis does not take them now."""
         ...
 
+    def confirm(self, source: str, record_ids: Sequence[str]) -> bool:
+        """Tell whether disk or replicas have what was kept under these ids, where the settings ask for that."""
+        ...
+
     def replayed(self, source: str) -> list[SentBack]:
         """Give what an operator sent back to this source."""
         ...
@@ -63,7 +67,11 @@ def is_unchecked(routing: Routing | None) -> TypeGuard[Routed]:
     return isinstance(routing, Routed) and routing.preflight is None and routing.deliver is None
 
 
-def _is_taken(taken: Taken | InvalidRequest | Held | None) -> bool | InvalidRequest:
+Recorded = Taken | InvalidRequest | Held | None
+"""What became of an arrival; Held: it is not delivered yet, None: not now."""
+
+
+def _is_taken(taken: Recorded) -> bool | InvalidRequest:
     return taken if isinstance(taken, InvalidRequest) else isinstance(taken, Taken)
 
 
@@ -87,25 +95,42 @@ class Intake:
 
         False: not now, ask again. InvalidRequest: no repetition helps.
         """
-        return _is_taken(self.take_arrival(arrival))
+        return _is_taken(*self._confirmed([self.take_arrival(arrival)]))
 
     def take_many(self, arrivals: Sequence[Arrival]) -> list[bool | InvalidRequest]:
         """Take arrivals in few round trips; each as `take` does, whatever becomes of the others."""
+        return [_is_taken(each) for each in self._confirmed(self.record_many(arrivals))]
+
+    def record_many(self, arrivals: Sequence[Arrival]) -> list[Recorded]:
+        """Do the same as `take_many`, and leave it to the caller to `confirm` what is taken."""
         routed = [(arrival, self.route(arrival)) for arrival in arrivals]
         together = [(arrival, target) for arrival, target in routed if is_unchecked(target)]
         files = [(arrival.file, target, arrival.event_id) for arrival, target in together]
         answers = iter(self.submitter.submit_many(files, self.source) if files else ())
-        taken = [
+        return [
             self._answered(arrival, target, next(answers)) if is_unchecked(target) else self._take_to(arrival, target)
             for arrival, target in routed
         ]
-        return [_is_taken(each) for each in taken]
 
-    def take_arrival(self, arrival: Arrival) -> Taken | InvalidRequest | Held | None:
+    def _confirmed(self, taken: Sequence[Recorded]) -> Sequence[Recorded]:
+        """Give only those that were taken and whose records are confirmed; the others come again."""
+        done = [each for each in taken if isinstance(each, Taken)]
+        if not done or self.confirm([each.request_id for each in done]):
+            return taken
+        return [None if isinstance(each, Taken) else each for each in taken]
+
+    def confirm(self, request_ids: Sequence[str | None]) -> bool:
+        """Tell whether disk or replicas have these requests and what was reported before; False: not now.
+
+        Who does not take arrivals with `take` or `take_many` asks this before their source lets go of them.
+        """
+        return self.submitter.confirm([each for each in request_ids if each is not None])
+
+    def take_arrival(self, arrival: Arrival) -> Recorded:
         """Do the same as `take`, and say what became of it; Held: it is not delivered yet, None: not now."""
         return self._take_to(arrival, self.route(arrival))
 
-    def _take_to(self, arrival: Arrival, routing: Routing | None) -> Taken | InvalidRequest | Held | None:
+    def _take_to(self, arrival: Arrival, routing: Routing | None) -> Recorded:
         if routing is None:
             return None
         if isinstance(routing, Routed):
@@ -144,7 +169,7 @@ class Intake:
         """Report that an arrival starts nothing; False: not now, ask again."""
         return self._report(arrival, routing) is not None
 
-    def submit_to(self, arrival: Arrival, target: Routed) -> Taken | InvalidRequest | Held | None:
+    def submit_to(self, arrival: Arrival, target: Routed) -> Recorded:
         """Record the request of an arrival for this definition; answers as `take_arrival`."""
         return self._taken(target, self.offer(arrival, target))
 
@@ -172,11 +197,11 @@ class Intake:
             self._say(arrival, target, answer)
         return answers
 
-    def _answered(self, arrival: Arrival, target: Routed, answer: Answer) -> Taken | InvalidRequest | Held | None:
+    def _answered(self, arrival: Arrival, target: Routed, answer: Answer) -> Recorded:
         self._say(arrival, target, answer)
         return self._taken(target, answer)
 
-    def _taken(self, target: Routed, answer: Answer) -> Taken | InvalidRequest | Held | None:
+    def _taken(self, target: Routed, answer: Answer) -> Recorded:
         if isinstance(answer, (Refused, Skipped)):
             return Taken(target, is_new=False, request_id=getattr(answer, "request_id", None))
         if isinstance(answer, SubmitResult):

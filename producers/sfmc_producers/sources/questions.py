@@ -36,7 +36,7 @@ from sfmc_producers.sources.folder import FolderSource
 from sfmc_producers.sources.kinds import KINDS
 from sfmc_producers.sources.not_yet import NotYet, held, not_yet
 from sfmc_producers.sources.receiving import SourceUnavailableError
-from sfmc_producers.sources.scanning import Counts, Found, Scan, Take, submit_with
+from sfmc_producers.sources.scanning import Counts, Found, Scan, Take, require_confirmed, submit_with
 from sfmc_producers.sources.stream import read_event
 from sfmc_producers.sources.tables import Options, chosen, problems_in, read_options
 from sfmc_producers.stability import StabilityRule
@@ -81,6 +81,8 @@ def run_scan(name: str, *, since: str | None, dry_run: bool, as_json: bool) -> N
         with redis_errors(settings.redis, "SFMC_REDIS_URL"):
             for found in scan.run():
                 _show_found(found, dry_run=dry_run, as_json=as_json)
+            if not dry_run:
+                require_confirmed(opened.intake)
     _show_counts(scan.counts, begin, dry_run=dry_run, as_json=as_json)
     if scan.counts.waiting:
         raise SystemExit(1)

@@ -13,7 +13,7 @@ from sfmc_import.errors import SfmcImportError
 from sfmc_import.retrying import Backoff
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Ignored, Parse, Record, Unreadable
-from sfmc_producers.sources.intake import Intake, SetAside
+from sfmc_producers.sources.intake import Intake, Recorded, SetAside, Taken
 from sfmc_producers.submitter import InvalidRequest
 
 PAUSES = Backoff(floor=1.0, cap=60.0)
@@ -119,6 +119,9 @@ class Receiver:
         self._waiting: list[Message] = []
         self._most_waiting, self._tried_at, self._is_full = most_waiting, 0.0, False
         self._ignored: Counter[str] = Counter()
+        # What was recorded for the messages that are taken now, and is to be confirmed before they are acknowledged.
+        self._requests: list[str | None] = []
+        self._set_aside_now: list[str] = []
         self._log = structlog.get_logger("sfmc_producers.sources").bind(source=self.name)
 
     def run(self, wakeup: Wakeup) -> None:
@@ -155,7 +158,7 @@ class Receiver:
         self._mailbox = self._mailbox or self._open()
         for letter in self._set_aside.replayed(self.name) if self._replays else ():
             # An id of its own: what still cannot be read becomes a dead letter again.
-            if self._take([Message(f"{SENT_BACK}{letter.id}", letter.body)]) == [True]:
+            if self._take([Message(f"{SENT_BACK}{letter.id}", letter.body)]) == [True] and self._are_confirmed():
                 self._set_aside.done(self.name, letter)
         new = self._receive(self._mailbox, wakeup)
         if wakeup.is_closing and not new:
@@ -195,9 +198,19 @@ class Receiver:
                 (done if is_taken else left).append(message)
         if not messages:
             self._keep(mailbox, others)
+        if done and not self._are_confirmed():
+            return [*done, *left]
         if done:
             mailbox.acknowledge(done)
         return left
+
+    def _are_confirmed(self) -> bool:
+        """Tell whether disk or replicas have all that was recorded since this was asked last."""
+        requests, self._requests = self._requests, []
+        set_aside, self._set_aside_now = self._set_aside_now, []
+        if requests and not self._intake.confirm(requests):
+            return False
+        return not set_aside or self._set_aside.confirm(self.name, set_aside)
 
     def _keep(self, mailbox: Mailbox, messages: Sequence[Message]) -> None:
         if messages and self._clock() - self._kept_at >= self._keep_after:
@@ -222,10 +235,10 @@ class Receiver:
         """Take all records of messages; False for a message of which the ledger does not take a record now."""
         records = [self._records(message) for message in messages]
         arrivals = [each for some in records for each in some if isinstance(each, Arrival)]
-        answers = iter(self._intake.take_many(arrivals))
+        answers = iter(self._intake.record_many(arrivals))
         return [self._take_all(message, some, answers) for message, some in zip(messages, records, strict=True)]
 
-    def _take_all(self, message: Message, records: Sequence[Record], answers: Iterator[bool | InvalidRequest]) -> bool:
+    def _take_all(self, message: Message, records: Sequence[Record], answers: Iterator[Recorded]) -> bool:
         # Each of them, also after one that is not taken: each arrival has its answer.
         taken = [self._take_record(message, *numbered, answers) for numbered in enumerate(records, start=1)]
         return all(taken)
@@ -246,13 +259,13 @@ class Receiver:
             return record
         return replace(record, event_id=f"{self._queue}/{message.id}")
 
-    def _take_record(
-        self, message: Message, number: int, record: Record, answers: Iterator[bool | InvalidRequest]
-    ) -> bool:
+    def _take_record(self, message: Message, number: int, record: Record, answers: Iterator[Recorded]) -> bool:
         if isinstance(record, Arrival):
             taken = next(answers)
+            if isinstance(taken, Taken):
+                self._requests.append(taken.request_id)
             if not isinstance(taken, InvalidRequest):
-                return taken
+                return isinstance(taken, Taken)
             record = Unreadable("; ".join(taken.problems))
         if isinstance(record, Ignored):
             self._ignored[record.reason] += 1
@@ -263,6 +276,7 @@ class Receiver:
         record_id = message.id if message.id.startswith(SENT_BACK) else f"{message.id}:{number}"
         if not self._set_aside.add(self.name, record_id, message.body, f"record {number}: {record.text}"):
             return False
+        self._set_aside_now.append(record_id)
         self._log.warning("record_set_aside", message_id=message.id, record=number, reason=record.text)
         return True
 

@@ -194,6 +194,15 @@ def submit_with(intake: Intake) -> Take:
     return take
 
 
+def require_confirmed(intake: Intake) -> None:
+    """Raise ServiceUnavailableError unless disk or replicas have what a scan submitted, where that is asked for.
+
+    The files stay in their source, and the next scan submits what the ledger lacks by then.
+    """
+    if not intake.confirm([]):
+        raise ServiceUnavailableError(f"{intake.source}: {intake.submitter.outage(None)[0]}")
+
+
 class ScannedSource:
     """A source whose files are also listed from time to time, beside it: what an event missed is found then.
 
@@ -265,6 +274,7 @@ class ScannedSource:
         for found in scan.run():
             if found.what == "refused":
                 self._log.error("file_rejected", file=found.file.name, problems=[found.text])
+        require_confirmed(self._intake)
         if stopped.is_closing:
             return
         self._intake.standing.looked(SCAN, more=scan.counts.waiting)

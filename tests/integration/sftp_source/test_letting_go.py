@@ -43,6 +43,19 @@ def test_what_was_not_accepted_stays_where_it_is(watched, client, after):
     assert watched.names() == ["customers.csv", "empty.csv"]
 
 
+def test_a_file_stays_while_its_request_is_not_confirmed_and_goes_when_it_is(watched, client):
+    move(watched)
+    for name in ("contacts.csv", "orders.csv"):
+        watched.put(name)
+    client.confirms_nothing = True
+    assert watched.events(2).count("backend_unavailable") == 1
+    assert (watched.names(), len(client.requests)) == (["contacts.csv", "orders.csv"], 2)
+    client.confirms_nothing = False
+    watched.pass_time(60)
+    assert (watched.names(), len(client.requests)) == ([], 2)
+    assert client.confirmed == [list(client.requests)]
+
+
 def test_a_file_of_a_name_that_was_moved_before_gets_a_name_of_its_own(watched, client):
     move(watched)
     for number in range(3):

@@ -30,6 +30,9 @@ class Kept:
             self.letters.setdefault(record_id, (body, text))
         return not self.is_down
 
+    def confirm(self, _source, record_ids):
+        return self.letters.keys() >= set(record_ids)
+
     def replayed(self, _source):
         return list(self.sent_back)
 

@@ -59,7 +59,10 @@ def test_a_replica_is_refused() -> None:
         ({"aof_last_write_status": "err"}, "always", "none", "fail"),
         ({}, "everysec", "none", "warn"),
         ({}, None, "none", "warn"),
-        ({}, "everysec", "waitaof", "ok"),
+        ({"redis_version": "8.0.0"}, "everysec", "waitaof", "ok"),
+        ({"redis_version": "7.4.2"}, "everysec", "waitaof", "warn"),
+        ({"valkey_version": "9.1.2"}, "everysec", "waitaof", "warn"),
+        ({"valkey_version": "9.1.2"}, "always", "waitaof", "ok"),
         ({}, "always", "none", "ok"),
     ],
 )

@@ -89,6 +89,9 @@ class ApiSubmitter:
                 found.append(error)
         return found
 
+    def confirm(self, request_ids: Sequence[str]) -> None:
+        """Do nothing: the server answers when disk or replicas have what its settings ask for."""
+
     def reject(self, *, request_id: str, **given: Any) -> Rejection:
         """Record a request that must not be started."""
         body = {name: value for name, value in given.items() if value is not None} | self._unit(given.get("mid"))

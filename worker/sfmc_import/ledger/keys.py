@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sfmc_import.ledger.key_kinds import Key
+from sfmc_import.ledger.loss_keys import MARK
 from sfmc_import.ledger.schema import (
     ACCOUNT,
     DEFINITION,
@@ -95,6 +96,11 @@ class Keys:
     def last_seen(self) -> str:
         """When a worker, and a beat, was there last."""
         return self.name_of(LAST_SEEN)
+
+    @property
+    def mark(self) -> str:
+        """What is written before disk or replicas are asked what they have."""
+        return self.name_of(MARK)
 
     @property
     def results(self) -> str:

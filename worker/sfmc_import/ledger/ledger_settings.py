@@ -5,13 +5,15 @@ from typing import Any, Literal
 
 from sfmc_import.request import DEFAULT_PREFIX
 
-# How long replicas and disk may take to confirm, in milliseconds.
-CONFIRM_TIMEOUT_MS = 1000
+# How long replicas and disk may take to confirm an intent, and what else was recorded, in milliseconds: a client waits
+# for three seconds, and `everysec` writes to disk once in one of them.
+CONFIRM_TIMEOUT_MS = 1500
+CONFIRM_RECORDS_MS = 2500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durability:
-    """Who confirms an intent before Perform is sent.
+    """Who confirms an intent before Perform is sent, and a request before its source lets go of it.
 
     `none`: no confirmation. `wait`: `replicas` replicas must confirm. `waitaof` (Redis 7.2, Valkey): the local disk
     must confirm as well.
@@ -19,14 +21,23 @@ class Durability:
 
     kind: Literal["none", "wait", "waitaof"] = "none"
     replicas: int = 0
+    records_ms: int = CONFIRM_RECORDS_MS
 
     @property
     def command(self) -> tuple[Any, ...] | None:
-        """The command that follows the script on the same connection; None without confirmation."""
+        """The command that follows the script of an intent on the same connection; None without confirmation."""
+        return self._within(CONFIRM_TIMEOUT_MS)
+
+    @property
+    def barrier(self) -> tuple[Any, ...] | None:
+        """The command that follows the mark behind other records on the same connection; None without confirmation."""
+        return self._within(self.records_ms)
+
+    def _within(self, milliseconds: int) -> tuple[Any, ...] | None:
         if self.kind == "wait":
-            return ("WAIT", self.replicas, CONFIRM_TIMEOUT_MS)
+            return ("WAIT", self.replicas, milliseconds)
         if self.kind == "waitaof":
-            return ("WAITAOF", 1, self.replicas, CONFIRM_TIMEOUT_MS)
+            return ("WAITAOF", 1, self.replicas, milliseconds)
         return None
 
     def is_met(self, answer: Any) -> bool:

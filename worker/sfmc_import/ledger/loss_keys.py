@@ -71,5 +71,13 @@ PAST_LOSS = Key(
     ),
     meaning="For requests from before a write loss that were held for longer than the loss was in force.",
 )
+MARK = Key(
+    name="mark",
+    letter="mark",
+    redis_type="string",
+    ttl=("probe_ttl",),
+    meaning="`1`: written before disk or replicas are asked whether they have all that was written before it"
+    " (SFMC_DURABILITY).",
+)
 
-LOSS_KEYS = (PROBE, LONGEST_CALL, NEWEST, SERVER, LOSS, PAST_LOSS)
+LOSS_KEYS = (PROBE, LONGEST_CALL, NEWEST, SERVER, LOSS, PAST_LOSS, MARK)

@@ -13,6 +13,11 @@ from sfmc_import.redis_client import connect
 from sfmc_import.settings import Settings
 
 
+def durability_of(settings: Settings) -> Durability:
+    """Choose who confirms what is recorded."""
+    return Durability(kind=settings.durability, replicas=settings.wait_replicas)
+
+
 def ledger_settings(settings: Settings) -> LedgerSettings:
     """Choose what the ledger needs of the settings."""
     return LedgerSettings(
@@ -26,7 +31,7 @@ def ledger_settings(settings: Settings) -> LedgerSettings:
         seen_ttl=settings.seen_ttl,
         definition_ttl=settings.definition_ttl,
         stream_maxlen=settings.stream_maxlen,
-        durability=Durability(kind=settings.durability, replicas=settings.wait_replicas),
+        durability=durability_of(settings),
     )
 
 

@@ -161,6 +161,15 @@ class RedisLedger:
         answers = run_many(self._client, self._scripts["accept"], (self.keys.due, self.keys.stream), calls)
         return [read_accepted(*each) for each in zip(requests, answers, strict=True)]
 
+    def confirm(self, request_ids: Collection[str]) -> None:
+        """See sfmc_import.ports.Ledger.confirm."""
+        if self._settings.durability.kind == "none":
+            return
+        from sfmc_import.ledger.confirming import confirm  # noqa: PLC0415 - for who has SFMC_DURABILITY
+
+        records = [self.keys.request(each) for each in request_ids]
+        confirm(self._client, self._settings.durability, self.keys.mark, records)
+
     def _accept_arguments(self, request: StartRequest, *, report: bool) -> dict[str, Any]:
         # The call has a name: when its reply got lost and redis-py repeats it, the request is still new.
         refusal = str(IdTakenError(request.request_id)) if report else False
@@ -349,7 +358,9 @@ class RedisLedger:
     def resume(self, request_id: str, policy: Policy) -> bool:
         """Follow a run again whose following had timed out; False when the request has no run to follow."""
         deadline = milliseconds(policy.follow_deadline)
-        return bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
+        is_followed = bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
+        self.confirm([])
+        return is_followed
 
     def resolve(
         self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy
@@ -358,21 +369,27 @@ class RedisLedger:
         deadline = milliseconds(policy.follow_deadline)
         arguments = {"id": request_id, "task": task_id, "operator": operator, "reason": reason}
         answer = self._run("resolve", arguments | {"follow_deadline": deadline})
+        self.confirm([])
         return None if answer == _BY_ANOTHER else bool(answer)
+
+    def _run_by_operator(self, step: str, request_id: str, operator: str, reason: str | None) -> Any:
+        answer = self._run(step, {"id": request_id, "operator": operator, "reason": reason})
+        self.confirm([])
+        return answer
 
     def cancel(self, request_id: str, operator: str, reason: str | None) -> str | None:
         """End a request before its start; gives the state it is in then, None for an unknown request."""
-        state = self._run("cancel", {"id": request_id, "operator": operator, "reason": reason})
+        state = self._run_by_operator("cancel", request_id, operator, reason)
         return None if state is None else str(state.decode())
 
     def settle(self, request_id: str, operator: str, reason: str) -> str | None:
         """Note that a bad end is dealt with; gives the state, None for an unknown request."""
-        state = self._run("settle", {"id": request_id, "operator": operator, "reason": reason})
+        state = self._run_by_operator("settle", request_id, operator, reason)
         return None if state is None else str(state.decode())
 
     def force(self, request_id: str, operator: str, reason: str) -> str | None:
         """Let a request that waits start without the window; gives its state, None for an unknown request."""
-        state = self._run("force", {"id": request_id, "operator": operator, "reason": reason})
+        state = self._run_by_operator("force", request_id, operator, reason)
         return None if state is None else str(state.decode())
 
     def pause(self, scope: str, operator: str, reason: str, until: float | None, expects: str | None = None) -> bool:
@@ -385,6 +402,7 @@ class RedisLedger:
         answer = self._run("pause", said | {"call": uuid4().hex, "expects": expects})
         if answer == 2:
             self._wake_paused()
+        self.confirm([])
         return bool(answer != _CHANGED)
 
     def lift_pause(
@@ -399,6 +417,7 @@ class RedisLedger:
         # Who lifted it before may have been cut off before all were woken.
         if answer != _CHANGED:
             self._wake_paused()
+        self.confirm([])
         if answer == _CHANGED:
             return None
         return bool(answer) if isinstance(answer, int) else int(answer) / 1000

@@ -83,27 +83,35 @@ def replay(
     *,
     force: bool = False,
     new_id: str | None = None,
+    confirms: bool = True,
 ) -> ActionView:
     """Submit what a request asked for again, as a new request that names it; the same `new_id` is one request.
 
-    Raises NotFoundError; ConflictError where it has not ended, its start is unknown, or it was imported and `force` is
-    not given; InvalidError for `force` without a reason.
+    Who does not let it be confirmed, as SFMC_DURABILITY asks, does so for many. Raises NotFoundError; ConflictError
+    where it has not ended, its start is unknown, or it was imported and `force` is not given; InvalidError for `force`
+    without a reason.
     """
-    if force and not (reason or "").strip():
-        why = Advice(("give ", REASON, ": why it is started although it was imported"))
-        raise InvalidError("force needs a reason", why, field="reason")
-    check_reason(reason)
+    _check_force(reason, force=force)
     old = access.ledger().load(request_id)
     if old is None:
         raise NotFoundError(f"there is no request {request_id}")
     done = ActionView(request_id=request_id, state="accepted", operator=operator, new_request_id=new_id or str(uuid7()))
     if new_id is not None and access.reader.request(new_id) is not None:
+        if confirms:
+            access.ledger().confirm([new_id])
         return done
     _check_replay(access, request_id, force=force)
     again = _again(old, str(done.new_request_id), operator, reason, force=force)
-    with Client.from_settings(access.settings) as client:
+    with Client.from_settings(access.settings, confirms_each=confirms) as client:
         client.record(again)
     return done
+
+
+def _check_force(reason: str | None, *, force: bool) -> None:
+    if force and not (reason or "").strip():
+        why = Advice(("give ", REASON, ": why it is started although it was imported"))
+        raise InvalidError("force needs a reason", why, field="reason")
+    check_reason(reason)
 
 
 def _again(old: StartRequest, new_id: str, operator: str, reason: str | None, *, force: bool) -> StartRequest:

@@ -66,6 +66,7 @@ def replay_many(access: ReadAccess, wanted: listing.Filter, limit: int, call: Ca
     """
     found = _noted(access, wanted, limit, call)
     new = [again for each in found.ids if (again := _replayed(access, each, call))]
+    access.ledger().confirm(new)
     hint = _hint(access, wanted, found)
     return ReplaysView(dry_run=False, count=len(new), new_request_ids=new, hint=hint, **found.shown())
 
@@ -128,6 +129,7 @@ def _found(access: ReadAccess, wanted: listing.Filter, limit: int) -> _Found:
 def _replayed(access: ReadAccess, request_id: str, call: Call) -> str | None:
     new_id = id_of(call.operator, call.key, request_id)
     try:
-        return actions.replay(access, request_id, call.operator, call.reason, new_id=new_id).new_request_id
+        done = actions.replay(access, request_id, call.operator, call.reason, new_id=new_id, confirms=False)
     except OperationError:
         return None
+    return done.new_request_id

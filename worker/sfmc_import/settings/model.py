@@ -54,11 +54,12 @@ class Settings(BaseModel):
     )
     prefix: str = Field(DEFAULT_PREFIX, pattern=r"^[^\s{}]{1,64}$", description="the beginning of all keys in Redis")
     wait_replicas: int = Field(
-        0, ge=0, le=16, description="how many replicas must confirm that a start is recorded, before it is sent"
+        0, ge=0, le=16, description="how many replicas must confirm that a start or a request is recorded"
     )
     durability: Literal["none", "wait", "waitaof"] = Field(
         "none",
-        description="none, wait (replicas confirm) or waitaof (the local disk confirms too; Redis 7.2 or later)",
+        description="what confirms a start before it is sent, and a request before its source lets go of it: none, wait"
+        " (replicas) or waitaof (the local disk too; Redis 7.2 or later)",
     )
 
     api_url: ApiUrl = Field(

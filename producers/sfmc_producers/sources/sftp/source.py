@@ -21,7 +21,7 @@ from sfmc_producers.delivery.ranged import RangedContent, as_file
 from sfmc_producers.hidden_names import is_hidden, read_hidden
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival
-from sfmc_producers.sources.intake import Intake, SetAside
+from sfmc_producers.sources.intake import Intake, SetAside, Taken
 from sfmc_producers.sources.receiving import SourceUnavailableError
 from sfmc_producers.sources.sftp.connection import said
 from sfmc_producers.sources.sftp.content import SftpRanges
@@ -72,6 +72,7 @@ class SftpSource:
         self._seen: dict[str, TrackedFile] = {}
         self._accepted, self._refused = Handled(key), Handled(key)
         self._unmatched, self._said = Handled(key), Handled(key)
+        self._taken: list[tuple[FileStat, str | None]] = []
         self._unmoved: dict[str, FileStat] = {}
         self._hidden: dict[str, FileStat] = {}
         self._letting_go = LettingGo(server, options)
@@ -181,6 +182,7 @@ class SftpSource:
     def scan(self, wakeup: Wakeup) -> float:
         """List once and bring on what is stable; gives the seconds until the next listing."""
         self._take_back()
+        self._taken = []
         files = self._look()
         if files is None:
             every = self._options.every
@@ -196,6 +198,7 @@ class SftpSource:
             if wakeup.is_closing or self._intake.submitter.is_ledger_waiting:
                 break
             self._bring(file)
+        self._accept_all()
         self._intake.standing.looked(files=[*taken.waiting, *self._untaken(taken.stable)])
         self._let_go_of_all(wakeup)
         for memory in self._memories():
@@ -262,17 +265,25 @@ class SftpSource:
             del self._seen[file.name]
 
     def _submit(self, file: FileStat, arrival: Arrival, target: Routed) -> None:
-        taken = self._intake.submit(arrival, target)
-        if isinstance(taken, InvalidRequest):
+        taken = self._intake.submit_to(arrival, target)
+        if isinstance(taken, Taken):
+            self._taken.append((file, taken.request_id))
+        elif isinstance(taken, InvalidRequest):
             about = {"location": arrival.file.location, "name": arrival.file.name, "size": file.size}
-            if not self._keep(_state(file), orjson.dumps(about), "; ".join(taken.problems)):
-                return
-            self._refused.add(*_state(file))
-        elif taken:
-            self._accepted.add(*_state(file))
-            self._note_accepted(file)
-        else:
-            return
+            if self._keep(_state(file), orjson.dumps(about), "; ".join(taken.problems)):
+                self._refused.add(*_state(file))
+                self._handled(file)
+
+    def _accept_all(self) -> None:
+        """Note the files whose requests are confirmed; the others are brought again."""
+        taken, self._taken = self._taken, []
+        if taken and self._intake.confirm([request_id for _, request_id in taken]):
+            for file, _ in taken:
+                self._accepted.add(*_state(file))
+                self._note_accepted(file)
+                self._handled(file)
+
+    def _handled(self, file: FileStat) -> None:
         self._unmatched.discard(*_state(file))
         del self._seen[file.name]
 

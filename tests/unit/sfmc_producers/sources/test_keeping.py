@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from sfmc_import.request import FileInfo
+from sfmc_import.routing import Routed
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Record
+from sfmc_producers.sources.intake import Recorded, Taken
 from sfmc_producers.sources.parallel import run_parallel
 from sfmc_producers.sources.receiving import Message, Receiver, SourceRefusedError
 from sfmc_producers.sources.standing import Standing
@@ -50,9 +52,13 @@ class Intake:
         self.next_in: float | None = None
         self.is_ledger_waiting, self.standing = False, Standing()
 
-    def take_many(self, arrivals: Sequence[Arrival]) -> list[bool]:
+    def record_many(self, arrivals: Sequence[Arrival]) -> list[Recorded]:
         self._passes()
-        return [self._answers.pop(0) if self._answers else True for _ in arrivals]
+        taken = Taken(Routed(customer_key="orders", mid="42", by="route"), is_new=True, request_id="r")
+        return [taken if not self._answers or self._answers.pop(0) else None for _ in arrivals]
+
+    def confirm(self, _request_ids: Sequence[str]) -> bool:
+        return True
 
 
 class Nothing:

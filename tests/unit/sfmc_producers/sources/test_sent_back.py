@@ -1,5 +1,6 @@
 """A dead letter of a source that is sent back and still cannot be read is one letter again."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sfmc_producers.notifications import Wakeup
@@ -19,6 +20,9 @@ class Letters:
     def add(self, _source: str, record_id: str, body: bytes, _text: str) -> bool:
         self.kept.setdefault(record_id, body)
         return True
+
+    def confirm(self, _source: str, record_ids: Sequence[str]) -> bool:
+        return self.kept.keys() >= set(record_ids)
 
     def replayed(self, _source: str) -> list[SentBack]:
         return list(self.sent_back)
