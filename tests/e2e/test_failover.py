@@ -1,5 +1,6 @@
 """The primary dies and Sentinel makes its replica the new one: workers and beat go on there by themselves."""
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ import redis as redis_py
 from sfmc_local.processes import spawn, stop
 from sfmc_local.redis_server import Valkey, find_server, free_port
 from tests.support.processes import RunningSystem, running_system
+from tests.support.sources import running_source
 from tests.support.waiting import eventually
 
 MASTER = "imports-master"
@@ -82,3 +84,56 @@ def test_after_a_failover_runs_are_followed_on_and_new_requests_start_once(repli
         assert len(stack.sandbox.control.performs("before")) == 1
         assert len(stack.sandbox.control.performs("after")) == 1
         assert (worker.poll(), beat.poll()) == (None, None)
+
+
+STREAM = """
+[[source]]
+name = "arrivals"
+kind = "stream"
+key = "drop"
+redis_url = "{url}"
+customer_key = "orders"
+claim_after = "1s"
+"""
+
+
+def announce(queue: redis_py.Redis, name: str) -> None:
+    event = {"file": {"location": "/in", "name": name, "size": 1, "version": "1"}}
+    queue.xadd("drop", {"event": json.dumps(event)})
+
+
+@pytest.mark.nightly
+def test_with_wait_no_entry_that_a_source_acknowledged_is_lost_with_the_old_primary(
+    replica: Valkey, own_valkey: Valkey
+) -> None:
+    with running_system() as stack, ExitStack() as more:
+        queue = more.enter_context(redis_py.Redis.from_url(own_valkey.url))
+        follow_primary(stack.valkey, replica)
+        port = start_sentinel(more, stack.valkey, stack.folder)
+        eventually(lambda: knows_replica(port), 60, "the sentinel knows the replica")
+        wait = {"SFMC_DURABILITY": "wait", "SFMC_WAIT_REPLICAS": "1"}
+        wait |= {"SFMC_REDIS_URL": f"sentinel://127.0.0.1:{port}/0?master_name={MASTER}"}
+        with running_source(stack, "arrivals", STREAM.format(url=own_valkey.url), **wait):
+            announce(queue, "before.csv")
+            stack.await_event("accepted")
+            stack.client = more.enter_context(redis_py.Redis(port=replica.port, socket_timeout=10))
+            sentinel = more.enter_context(redis_py.Redis(port=port))
+            # The source stays with the old primary until that is made a replica.
+            sentinel.execute_command("SENTINEL", "FAILOVER", MASTER)
+            eventually(lambda: stack.client.info("replication")["role"] == "master", 60, "it is promoted")
+            for number in range(50):
+                announce(queue, f"{number}.csv")
+            await_handled(queue)
+
+        names = {each["data"]["file"]["name"] for each in stack.events() if each["type"] == "sfmc.import.accepted"}
+        assert names == {"before.csv", *(f"{number}.csv" for number in range(50))}
+
+
+def await_handled(queue: redis_py.Redis) -> None:
+    """Wait until every entry is acknowledged."""
+
+    def is_handled() -> bool:
+        [group] = queue.xinfo_groups("drop")
+        return not group["pending"] and not group["lag"]
+
+    eventually(is_handled, 120, "all entries are acknowledged")
