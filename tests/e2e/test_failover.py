@@ -116,14 +116,13 @@ def test_with_wait_no_entry_that_a_source_acknowledged_is_lost_with_the_old_prim
         with running_source(stack, "arrivals", STREAM.format(url=own_valkey.url), **wait):
             announce(queue, "before.csv")
             stack.await_event("accepted")
+            stack.client = more.enter_context(redis_py.Redis(port=replica.port, socket_timeout=10))
+            sentinel = more.enter_context(redis_py.Redis(port=port))
             # The source stays with the old primary until that is made a replica.
-            with redis_py.Redis(port=port) as sentinel, redis_py.Redis(port=replica.port) as new:
-                sentinel.execute_command("SENTINEL", "FAILOVER", MASTER)
-                eventually(lambda: new.info("replication")["role"] == "master", 60, "it is promoted")
-                for number in range(50):
-                    announce(queue, f"{number}.csv")
-                eventually(lambda: new.info("replication")["connected_slaves"] == 1, 60, "the old one follows it")
-            stack.client = redis_py.Redis(port=replica.port, socket_timeout=10)
+            sentinel.execute_command("SENTINEL", "FAILOVER", MASTER)
+            eventually(lambda: stack.client.info("replication")["role"] == "master", 60, "it is promoted")
+            for number in range(50):
+                announce(queue, f"{number}.csv")
             await_handled(queue)
 
         names = {each["data"]["file"]["name"] for each in stack.events() if each["type"] == "sfmc.import.accepted"}

@@ -140,7 +140,7 @@ def test_a_submitted_request_that_is_not_confirmed_is_an_outage_and_recorded(cli
     assert client.state_of({"customer_key": "orders", "request_id": "r"}) == "accepted"
 
 
-def test_of_many_requests_each_is_told_that_it_is_not_confirmed(client: Client) -> None:
+def test_of_many_requests_each_has_the_answer_that_it_is_not_confirmed(client: Client) -> None:
     answers = client.submit_many([{"customer_key": "orders", "request_id": each} for each in ("a", "b")])
 
     assert [str(each).partition(" has ")[2] for each in answers] == [

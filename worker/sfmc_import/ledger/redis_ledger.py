@@ -372,25 +372,22 @@ class RedisLedger:
         self.confirm([])
         return None if answer == _BY_ANOTHER else bool(answer)
 
-    def _run_by_operator(self, step: str, request_id: str, operator: str, reason: str | None) -> Any:
-        answer = self._run(step, {"id": request_id, "operator": operator, "reason": reason})
+    def _run_by_operator(self, step: str, request_id: str, operator: str, reason: str | None) -> str | None:
+        state = self._run(step, {"id": request_id, "operator": operator, "reason": reason})
         self.confirm([])
-        return answer
+        return None if state is None else str(state.decode())
 
     def cancel(self, request_id: str, operator: str, reason: str | None) -> str | None:
         """End a request before its start; gives the state it is in then, None for an unknown request."""
-        state = self._run_by_operator("cancel", request_id, operator, reason)
-        return None if state is None else str(state.decode())
+        return self._run_by_operator("cancel", request_id, operator, reason)
 
     def settle(self, request_id: str, operator: str, reason: str) -> str | None:
         """Note that a bad end is dealt with; gives the state, None for an unknown request."""
-        state = self._run_by_operator("settle", request_id, operator, reason)
-        return None if state is None else str(state.decode())
+        return self._run_by_operator("settle", request_id, operator, reason)
 
     def force(self, request_id: str, operator: str, reason: str) -> str | None:
         """Let a request that waits start without the window; gives its state, None for an unknown request."""
-        state = self._run_by_operator("force", request_id, operator, reason)
-        return None if state is None else str(state.decode())
+        return self._run_by_operator("force", request_id, operator, reason)
 
     def pause(self, scope: str, operator: str, reason: str, until: float | None, expects: str | None = None) -> bool:
         """Let starts of a scope (see `pauses` in ledger.md) wait, until a time (seconds since 1970) if one is given.
