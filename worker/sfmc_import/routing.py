@@ -11,6 +11,7 @@ from typing import Literal
 from sfmc_import.errors import USAGE, SfmcImportError
 from sfmc_import.file_format import Preflight
 from sfmc_import.file_spec import DATE_PART, composed, resolve
+from sfmc_import.globs import Found, Glob, Pattern
 from sfmc_import.runs import Definition
 
 
@@ -136,8 +137,8 @@ class Routes:
 class _Route:
     route: Route
     mid: str
-    pattern: re.Pattern[str]
-    folder: re.Pattern[str] | None
+    pattern: Pattern
+    folder: Glob | None
     whole_path: bool
 
     def target(self, location: str, name: str) -> Routed | None:
@@ -150,7 +151,7 @@ class _Route:
         found = replace(found, preflight=self.route.preflight, priority=self.route.priority)
         return replace(found, deliver=self._deliver(name, match))
 
-    def _deliver(self, name: str, match: re.Match[str]) -> Deliver | None:
+    def _deliver(self, name: str, match: Found) -> Deliver | None:
         route = self.route
         if route.deliver is None:
             return None
@@ -243,10 +244,10 @@ def _blanks_between(name: str, other: str) -> str:
 def _read_route(route: Route, mid: str, today: date) -> _Route:
     dated = composed(resolve(route.pattern, today))
     try:
-        pattern = re.compile(dated[3:] if dated.startswith("re:") else _from_glob(dated))
+        pattern = re.compile(dated[3:]) if dated.startswith("re:") else Glob(dated)
         for group in _GROUP.findall(f"{route.customer_key} {route.deliver_as or ''}"):
             _require_group(pattern, group)
-        folder = None if route.folder is None else re.compile(_from_glob(composed(resolve(route.folder, today))))
+        folder = None if route.folder is None else Glob(composed(resolve(route.folder, today)))
     except (re.error, BadRouteError) as error:
         raise BadRouteError(f"route {route.pattern!r} for {route.customer_key!r}: {error}") from None
     return _Route(route=route, mid=route.mid or mid, pattern=pattern, folder=folder, whole_path="/" in dated)
@@ -265,7 +266,6 @@ def unpacked_name(name: str, forms: Sequence[str]) -> str:
 
 
 _GROUP = re.compile(r"\{(\w+)\}")
-_WILDCARD = re.compile(r"(\*\*)|(\*)|(\?)|(\[[^\]]+\])")
 
 
 def _shape(spec: str) -> re.Pattern[str]:
@@ -278,22 +278,7 @@ def _digits(part: str) -> str:
     return r"\d{4}" if part.upper() == "YEAR" else r"\d{2}"
 
 
-def _from_glob(pattern: str) -> str:
-    parts, end = [], 0
-    for wildcard in _WILDCARD.finditer(pattern):
-        parts += [re.escape(pattern[end : wildcard.start()]), _as_group(wildcard)]
-        end = wildcard.end()
-    return "".join([*parts, re.escape(pattern[end:])])
-
-
-def _as_group(wildcard: re.Match[str]) -> str:
-    crossing, star, one, _ = wildcard.groups()
-    if crossing or star:
-        return "(.*)" if crossing else "([^/]*)"
-    return "([^/])" if one else f"({wildcard[0].replace('[!', '[^')})"
-
-
-def _filled(text: str, match: re.Match[str]) -> str:
+def _filled(text: str, match: Found) -> str:
     return _GROUP.sub(lambda group: match[_group(group[1])] or "", text)
 
 
@@ -301,7 +286,8 @@ def _group(name: str) -> int | str:
     return int(name) if name.isdigit() else name
 
 
-def _require_group(pattern: re.Pattern[str], name: str) -> None:
-    known = int(name) <= pattern.groups if name.isdigit() else name in pattern.groupindex
+def _require_group(pattern: re.Pattern[str] | Glob, name: str) -> None:
+    named = {} if isinstance(pattern, Glob) else pattern.groupindex
+    known = int(name) <= pattern.groups if name.isdigit() else name in named
     if not known:
         raise BadRouteError(f"{{{name}}} names no group of the pattern")
