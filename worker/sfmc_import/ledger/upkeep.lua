@@ -256,11 +256,13 @@ local function server_began()
 end
 
 -- When the last event that survived was written. What was written since this server began is none, and a client that
--- does not watch the server may be the first to write.
+-- does not watch the server may be the first to write. Where it is not known when it began, sources may have written for
+-- hours before a worker came: no start was forgotten from before the last heartbeat of one that survived.
 local function survived_until(began)
   local last = event_time_at('+')
-  if not (last and began) then return last end
-  return event_time_at(str(began)) or iso(began)
+  if last and began then return event_time_at(str(began)) or iso(began) end
+  local seen = fields_of(last_seen_key(), 'worker')[1]
+  return last and seen and iso(int(seen)) < last and iso(int(seen)) or last
 end
 
 -- So many losses are kept apart beside the newest one.
