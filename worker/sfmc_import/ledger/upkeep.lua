@@ -171,6 +171,7 @@ end
 -- up to four times the limit: any number of requests that wait for their start must not keep a run from being followed.
 function steps.due()
   local answer = {}
+  look_after_step()
   wake_unpaused()
   for _, key in ipairs({follows_key(), DUE}) do
     local found = redis.call('ZRANGEBYSCORE', key, '-inf', str(now), 'LIMIT', 0, key == DUE and a.limit or 4 * a.limit)
@@ -181,8 +182,16 @@ function steps.due()
   return answer
 end
 
+-- One that waits for longer than a pause was noted before the clock of Redis went back.
+local function let_replies_go()
+  for _, reply in ipairs(redis.call('ZRANGEBYSCORE', replies_key(), '(' .. str(now + a.pause), '+inf', 'LIMIT', 0, a.limit)) do
+    redis.call('ZADD', replies_key(), 'XX', str(now), reply)
+  end
+end
+
 -- Gives the ends that are to be sent to a task of their sender; none of them again before the pause is over.
 function steps.replies()
+  let_replies_go()
   local found = redis.call('ZRANGEBYSCORE', replies_key(), '-inf', str(now), 'LIMIT', 0, a.limit)
   for _, reply in ipairs(found) do redis.call('ZADD', replies_key(), str(now + a.pause), reply) end
   return {str(now), found}
