@@ -157,11 +157,16 @@ def heard(processes: Iterable[tuple[str, float]]) -> Mapping[str, Heard]:
 def _newest(seen: list[float], last: Mapping[str, float] | None, kind: str) -> float | None:
     known = [*seen, *([last[kind]] if last and kind in last else [])]
     # One that lives says it by its own heartbeat alone: the end of another one is none.
-    return min(seen if any(each <= GONE_SECONDS for each in seen) else known, default=None)
+    return min([each for each in seen if _lives(each)] or (max(0.0, each) for each in known), default=None)
 
 
 def _living(seen: Iterable[float]) -> int:
-    return sum(seconds <= GONE_SECONDS for seconds in seen)
+    return sum(map(_lives, seen))
+
+
+def _lives(seconds: float) -> bool:
+    # A heartbeat far ahead is of a clock that went back; one that lives has written another since.
+    return abs(seconds) <= GONE_SECONDS
 
 
 def _read(text: str) -> Mapping[str, object]:

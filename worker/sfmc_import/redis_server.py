@@ -228,7 +228,7 @@ def _writes_alone(info: Mapping[str, Any]) -> list[Finding]:
     return [Finding("warn", "failover", text, fix)]
 
 
-_HELD = "if the clock of Redis went back, what waited then goes on when the old time comes again"
+_HELD = "if the clock of Redis went back, what waits is looked at with the next sweeps, and windows count from then"
 
 
 def _clock(ahead: float) -> Finding:
@@ -236,7 +236,7 @@ def _clock(ahead: float) -> Finding:
         return Finding("ok", "clock", "the clocks of Redis and of this machine agree")
     text = f"the clock of Redis is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine"
     fix = "synchronise both clocks (NTP); until then log times and event times differ"
-    # If it went back, what is due was noted on the old time.
+    # If it went back, the ledger has times of before.
     return Finding("warn", "clock", text, fix if ahead > 0 else f"{fix}; {_HELD}")
 
 

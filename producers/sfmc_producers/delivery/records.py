@@ -127,8 +127,10 @@ class Records:
         return claim
 
     def _decide(self, asked: "_Asked", found: Mapping[str, str], now: float) -> tuple[Claim, dict[str, Any] | None]:
-        if found and float(found["lease"]) > now:
-            return Held("another program delivers under this name"), None
+        if found and (ahead := float(found["lease"]) - now) > 0:
+            # One that was taken before the clock of Redis went back lasts no longer than any.
+            late = {"lease": now + LEASE_SECONDS} if ahead > LEASE_SECONDS else None
+            return Held("another program delivers under this name"), late
         lease, fingerprint = asked.lease, asked.fingerprint
         mine = {"token": lease.token, "lease": now + LEASE_SECONDS}
         is_ours = (found.get("fingerprint"), found.get("request")) == (fingerprint, asked.request_id)
@@ -158,8 +160,13 @@ class Records:
     def locked_out(self, target: str, seconds: float) -> float:
         """Say for how long a target is not to be tried, if it is not for so many seconds after a refused login."""
         with redis_errors():
-            refused_at = self._redis.get(self._lock_out(target))
-            return 0.0 if refused_at is None else max(0.0, float(refused_at) + seconds - self._now())
+            refused_at, now = self._redis.get(self._lock_out(target)), self._now()
+            if refused_at is None:
+                return 0.0
+            if float(refused_at) > now:
+                # It was noted before the clock of Redis went back.
+                self.lock_out(target)
+            return max(0.0, min(float(refused_at), now) + seconds - now)
 
     def _now(self) -> float:
         seconds, microseconds = self._redis.time()

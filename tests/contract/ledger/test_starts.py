@@ -418,9 +418,9 @@ def test_a_clock_that_goes_back_neither_loses_nor_starts_a_request(scenario: Sce
     scenario.claim("b")
     scenario.world.advance(-1800)
     scenario.accept(request("c"))
-    assert scenario.claim("c") == AlreadyEnded(state="duplicate", held_by="a", opens_in=5400.0)
-    assert scenario.claim("b") == NotYet(state="deferred", held_by="a", opens_in=5400.0)
-    scenario.world.advance(5400)
+    assert scenario.claim("c") == AlreadyEnded(state="duplicate", held_by="a", opens_in=HOUR)
+    assert scenario.claim("b") == NotYet(state="deferred", held_by="a", opens_in=HOUR)
+    scenario.world.advance(HOUR)
 
     assert isinstance(scenario.claim("b"), StartNow)
 

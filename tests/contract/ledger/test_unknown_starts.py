@@ -2,13 +2,16 @@
 
 import pytest
 
-from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.faults import Ambiguous, NotApplied, Rejected
 from sfmc_import.states import StartNow
 from tests.contract.ledger.scenario import BUSY, HOUR, Scenario
 from tests.support.ledger_world import START_MS
 
 START = START_MS / 1000
 REFUSED_BY_HTTP = NotApplied("http_429", "slow down")
+BAD_REQUEST = Rejected("http_400", "not now")
+DENIED = Ambiguous("77777", "what is this", denied=True)
+NOTHING_FOUND = NotApplied("nothing_started", "no run has appeared")
 
 
 def answered_without_proof(scenario: Scenario, request_id: str = "a") -> None:
@@ -66,7 +69,64 @@ def repeated_and_refused(scenario: Scenario) -> float:
     return 0
 
 
-ENDS = [cancelled, never_found, left_by_its_worker, left_by_too_many_workers, repeated_and_refused]
+def denied_and_refused(scenario: Scenario) -> float:
+    scenario.arrives("a")
+    scenario.ledger.mark_ambiguous(scenario.sends("a"), DENIED, 60, scenario.policy)
+    scenario.world.advance(60)
+    scenario.ledger.retry(scenario.look("a").lease, NOTHING_FOUND, 1)
+    scenario.world.advance(1)
+    assert scenario.ledger.reject(scenario.sends("a"), Rejected("43010", "no")) == "rejected"
+    return 0
+
+
+def given_up_after_its_look(scenario: Scenario) -> float:
+    scenario.decide_by(retry_deadline=30)
+    scenario.arrives("a")
+    lease = scenario.sends("a")
+    scenario.world.advance(5)
+    assert scenario.ledger.retry(lease, REFUSED_BY_HTTP, 60.0) == "reconciling"
+    return ends_without_a_run(scenario, "gave_up")
+
+
+def rejected_after_its_look(scenario: Scenario) -> float:
+    scenario.arrives("a")
+    lease = scenario.sends("a")
+    scenario.world.advance(5)
+    assert scenario.ledger.reject(lease, BAD_REQUEST) == "reconciling"
+    return ends_without_a_run(scenario, "rejected")
+
+
+def expired_after_its_look(scenario: Scenario) -> float:
+    scenario.arrives("a", expires=START + 30)
+    lease = scenario.sends("a")
+    scenario.world.advance(5)
+    scenario.ledger.retry(lease, REFUSED_BY_HTTP, 60.0)
+    scenario.world.advance(60)
+    scenario.claim("a")
+    return ends_without_a_run(scenario, "expired")
+
+
+def denied_twice(scenario: Scenario) -> float:
+    scenario.arrives("a")
+    scenario.ledger.mark_ambiguous(scenario.sends("a"), DENIED, 60, scenario.policy)
+    scenario.world.advance(60)
+    scenario.ledger.retry(scenario.look("a").lease, NOTHING_FOUND, 1)
+    scenario.world.advance(1)
+    assert scenario.ledger.reject(scenario.sends("a"), Rejected(DENIED.code, DENIED.text)) == "rejected"
+    return 61
+
+
+def ends_without_a_run(scenario: Scenario, state: str) -> float:
+    scenario.world.advance(60)
+    assert scenario.ledger.retry(scenario.look("a").lease, NOTHING_FOUND, 1) == state
+    return 5
+
+
+ENDS = [
+    *(cancelled, never_found, left_by_its_worker, left_by_too_many_workers, repeated_and_refused),
+    *(given_up_after_its_look, rejected_after_its_look, expired_after_its_look, denied_twice),
+    denied_and_refused,
+]
 
 
 def looks_later(scenario: Scenario, request_id: str = "b") -> float | None:
@@ -87,7 +147,7 @@ def until(moment: float | None) -> float | None:
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_later_start_in_doubt_learns_when_an_unknown_one_may_have_been_sent_last(scenario: Scenario, end):
+def test_a_later_start_in_doubt_learns_when_one_without_a_known_run_may_have_been_sent_last(scenario: Scenario, end):
     last = end(scenario)
 
     assert looks_later(scenario) == last
@@ -151,16 +211,52 @@ def test_a_clock_that_went_back_hides_no_unknown_start(scenario: Scenario):
     assert looks_later(scenario) == 2 * HOUR + 5
 
 
-def test_the_newest_ten_are_kept(scenario: Scenario):
-    never_found(scenario)
-    for n in range(10):
-        never_found(scenario, f"later-{n}")
-    for n in range(1, 10):
-        scenario.ledger.resolve(f"later-{n}", None, "ann", None, scenario.policy)
-    assert looks_later(scenario) == 2 * HOUR + 10
-    scenario.ledger.resolve("later-0", None, "ann", None, scenario.policy)
+@pytest.mark.parametrize("fault", [BUSY, REFUSED_BY_HTTP])
+def test_an_end_for_which_nothing_was_sent_or_which_is_proved_not_applied_is_of_no_concern(scenario, fault):
+    scenario.decide_by(retry_deadline=30)
+    scenario.arrives("a")
+    lease = scenario.go("a") if fault is REFUSED_BY_HTTP else scenario.sends("a")
+    assert scenario.ledger.retry(lease, fault, 60.0) == "gave_up"
+
+    assert looks_later(scenario) is None
+
+
+def test_a_task_id_that_comes_after_the_request_was_given_up_ends_that(scenario: Scenario):
+    scenario.decide_by(retry_deadline=30)
+    scenario.arrives("a")
+    lease = scenario.sends("a")
+    assert scenario.ledger.retry(lease, REFUSED_BY_HTTP, 60.0) == "reconciling"
+    assert ends_without_a_run(scenario, "gave_up")
+    assert looks_later(scenario) == 0
+    assert scenario.commit(lease, "t1")
 
     assert looks_again(scenario) is None
+
+
+@pytest.mark.parametrize("before", [(), ("older",)])
+def test_ten_are_kept_apart_and_of_more_the_newest_time_counts(scenario: Scenario, before: tuple[str, ...]):
+    for name in before:
+        never_found(scenario, name)
+    scenario.world.advance((24 - 2 * len(before)) * HOUR - 5 * len(before))
+    never_found(scenario, "ahead")
+    scenario.world.advance(-26 * HOUR)
+    for n in range(11):
+        never_found(scenario, f"later-{n}")
+    for n in range(1, 11):
+        scenario.ledger.resolve(f"later-{n}", None, "ann", None, scenario.policy)
+    assert looks_later(scenario) == 24 * HOUR + 5
+    scenario.ledger.resolve("ahead", None, "ann", None, scenario.policy)
+
+    assert looks_again(scenario) == 24 * HOUR + 5
+
+
+def test_the_tenth_before_is_still_one_by_itself(scenario: Scenario):
+    for n in range(10):
+        never_found(scenario, f"one-{n}")
+    for n in range(10):
+        scenario.ledger.resolve(f"one-{n}", None, "ann", None, scenario.policy)
+
+    assert looks_later(scenario) is None
 
 
 def test_who_sent_nothing_and_looked_for_what_redis_forgot_left_no_run(scenario: Scenario):

@@ -51,6 +51,7 @@ from tests.contract.ledger import (
     test_suspects,
     test_unknown_starts,
     test_waiting,
+    test_waits_after_a_clock_step,
 )
 from tests.contract.ledger.scenario import Scenario
 from tests.support.ledger_world import RedisWorld
@@ -68,6 +69,7 @@ BODIES = (
     test_later_losses,
     test_losses,
     test_clocks_that_went_back,
+    test_waits_after_a_clock_step,
     test_redis_only,
     test_resolving,
     test_sender_options,

@@ -59,7 +59,12 @@ LOSSES = (
     Mutant("upkeep", "event_time_at(str(began)) or iso(began)", "event_time_at(str(began))"),
     Mutant("upkeep", "uptime and uptime <= 3600 and now", "uptime and now"),
     Mutant("upkeep", "uptime and uptime <= 3600 and now", "uptime and uptime < 3600 and now"),
-    Mutant("upkeep", "if not (last and began)", "if not began"),
+    Mutant("upkeep", "if last and began then", "if began then"),
+    Mutant(
+        "upkeep", "  return last and seen and iso(int(seen)) < last and iso(int(seen)) or last\n", "  return last\n"
+    ),
+    Mutant("upkeep", "last and seen and iso(int(seen)) < last and", "last and seen and"),
+    Mutant("upkeep", "return last and seen and iso", "return seen and iso"),
     Mutant("upkeep", "now - (uptime + 1) * 1000", "now - uptime * 1000"),
     # Requests that outlive a loss, or several.
     Mutant("claim", "return r.born == at or int(r.at) >= int(at)", "return int(r.at) >= int(at)"),

@@ -14,7 +14,7 @@ WINDOWS = (
     Mutant("lease", "window_from = str(now),", "window_from = d.window_from or str(now),"),
     Mutant("lease", "    window_read = str(now)}\n", "    window_read = '0'}\n"),
     Mutant("lease", "values.previous_from = d.window_from or '0'", "values.previous_from = '0'"),
-    Mutant("lease", "{window = str(closed), window_from = '0'}", "{window = str(closed)}"),
+    Mutant("lease", "{window = str(closed), window_from = '0', window_read = str(now)}", "{window = str(closed)}"),
     Mutant("lease", "or '',\n      window_from = d.previous_from or '0'})\n", "or ''})\n"),
     Mutant("starting", "if r.force or r.unproved then return false end", "if r.unproved then return false end"),
     Mutant("starting", "if r.force or r.unproved then return false end", "if r.force then return false end"),

@@ -294,8 +294,13 @@ local function while_starting()
   return not_yet({held_by = id})
 end
 
+local function wait_on()
+  waits_until(id, r, int(r.not_before))
+  return not_yet({opens_in = (int(r.not_before) - now) / 1000})
+end
+
 local function while_retrying()
-  if int(r.not_before) > now then return not_yet({opens_in = (int(r.not_before) - now) / 1000}) end
+  if int(r.not_before) > now then return wait_on() end
   -- A suspect that a pause held.
   local other = is_suspect(r) and other_suspect(id)
   return other and wait_as_suspect(other) or attempt_unless_paused()
@@ -303,7 +308,7 @@ end
 
 -- It let the definition go while it waited, so that others could act.
 local function while_postponed()
-  if int(r.not_before) > now then return not_yet({opens_in = (int(r.not_before) - now) / 1000}) end
+  if int(r.not_before) > now then return wait_on() end
   drop(request_key(id), r, {'postponed'})
   return while_accepted()
 end
@@ -388,6 +393,7 @@ function steps.claim()
   note_caller(id, r)
   d = record(definition_key(r))
   if is_resolved then note_name(r, d, r.key) end
+  if math.max(int(d.window_read), int(d.previous_from)) > now then set_window_right(r, d) end
   if present(policy.frequency) then renew_window(r, d, policy.frequency, now - int(a.ago)) end
   -- A holder whose record vanished would block the definition for ever.
   if held_by_other() and int(d.lease) <= now and redis.call('EXISTS', request_key(d.holder)) == 0 then

@@ -111,6 +111,25 @@ local function renew_window(r, d, ms, read_at)
   renew_reasons(r, d)
 end
 
+-- A start that was recorded on a clock ahead, which was set right since, counts as recorded now: the next one comes after
+-- a whole window from this look, and not when that time comes again. So does a pause after an Error.
+local function set_window_right(r, d)
+  local values = {}
+  if int(d.window_read) > now then values.window_read = now end
+  local ahead, before = int(d.window_from) - now, int(d.previous_from) - now
+  if int(d.window_from) == 0 then ahead = int(d.window_read) - now end
+  if before > 0 then
+    values.previous_from, values.previous_window = now, int(d.previous_window) - before
+  end
+  if ahead > 0 then
+    values.window = math.max(int(d.window) - ahead, int(values.previous_window or d.previous_window))
+    if int(d.window_from) > 0 then values.window_from = now end
+    if d.own_window then values.own_window = int(d.own_window) - ahead end
+  end
+  if next(values) then set(definition_key(r), d, values) end
+  if ahead > 0 then wake_first_follow_up(r, d) end
+end
+
 -- Lets a start use the window, at least the one that its intent names: the caller may not know it. An open one before
 -- it is kept for a start that ends in Error. Answers when the window opens, nil when the start has none.
 local function begin_window(id, r, d, ms)
@@ -141,7 +160,7 @@ local function restore_window(id, r, d, pause)
   end
   local closed = pause and math.min(int(d.window), now + pause) or 0
   if closed > int(d.previous_window) then
-    set(definition_key(r), d, {window = str(closed), window_from = '0'})
+    set(definition_key(r), d, {window = str(closed), window_from = '0', window_read = str(now)})
   else
     set(definition_key(r), d, {window = d.previous_window or '0', window_by = d.previous_window_by or '',
       window_from = d.previous_from or '0'})

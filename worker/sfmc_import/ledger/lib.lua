@@ -424,14 +424,18 @@ local function note_after_loss(id, r, source)
 end
 
 -- A start whose run is not known may have been sent until this time, which its definition keeps: a run that appears for
--- a later start may be its own. Who sent nothing, and only looked for what Redis forgot, has none.
+-- a later start may be its own. Who sent nothing, and only looked for what Redis forgot, has none. Beyond so many the two
+-- oldest are one that no end of a doubt removes.
 local MAX_UNKNOWN = 10
 local function note_unknown(id, r)
   if present(r.forgot) then return end
   local d = record(definition_key(r))
   local starts = cjson.decode(d.unknown or '[]')
   starts[#starts + 1] = {id, r.sent_until or str(now)}
-  if #starts > MAX_UNKNOWN then table.remove(starts, 1) end
+  if #starts > MAX_UNKNOWN then
+    local oldest = table.remove(starts, 1)
+    starts[1] = {'', str(math.max(int(oldest[2]), int(starts[1][2])))}
+  end
   set(definition_key(r), d, {unknown = cjson.encode(starts)})
 end
 
@@ -443,6 +447,9 @@ local function forget_unknown(id, r)
   if #others > 0 then return set(definition_key(r), d, {unknown = cjson.encode(others)}) end
   drop(definition_key(r), d, {'unknown'})
 end
+
+-- Ends without a run. The row of an attempt that was answered without proof may appear after them.
+local UNSTARTED = {gave_up = true, rejected = true, expired = true}
 
 -- The only way a state changes: the transition must stand in the table of sfmc_import.states.
 local function move(id, r, target, extra, reason)
@@ -460,8 +467,8 @@ local function move(id, r, target, extra, reason)
   note_reply(id, r, emit(id, r, name, extra))
   note_result(id, r)
   note_failure(id, r, source, target)
-  if target == 'start_unknown' then note_unknown(id, r) end
-  if source == 'start_unknown' then forget_unknown(id, r) end
+  if target == 'start_unknown' or (r.unproved and UNSTARTED[target]) then note_unknown(id, r) end
+  if source == 'start_unknown' or source == 'gave_up' then forget_unknown(id, r) end
 end
 
 -- The newest TaskResultID of each business unit: they are whole numbers that grow (seen in samples, not promised).

@@ -6,7 +6,10 @@ local function remove_stale(group)
   local found = redis.call('ZRANGE', places_key(group), 0, -1, 'WITHSCORES')
   for i = 1, #found, 2 do
     local f = fields_of(request_key(found[i]), 'state', 'places', 'turn')
-    local is_awaited = f[3] == group and int(found[i + 1]) > now - KEPT
+    local at = int(found[i + 1])
+    -- It was noted before the clock of Redis went back.
+    if at > now then redis.call('ZADD', places_key(group), 'XX', str(now), found[i]) end
+    local is_awaited = f[3] == group and at > now - KEPT
     if not (HAS_PLACE[f[1]] and f[2] or is_awaited) then redis.call('ZREM', places_key(group), found[i]) end
   end
 end

@@ -254,6 +254,8 @@ function steps.reject()
   if not r then return found and (found.state == 'rejected' or found.state == 'start_unknown') and found.state end
   if waits_for_look(r) then return r.state end
   if r.state ~= 'starting' then return nil end
+  -- The same denial a second time is believed, and proves no more than the first one.
+  if r.sent == '1' and present(r.denied) == a.code then set(request_key(a.id), r, {sent_until = str(now)}) end
   note_unproved(r)
   end_after_look(a.id, r, 'rejected', {code = a.code, text = a.text})
   return r.state

@@ -171,6 +171,7 @@ end
 -- up to four times the limit: any number of requests that wait for their start must not keep a run from being followed.
 function steps.due()
   local answer = {}
+  look_after_step()
   wake_unpaused()
   for _, key in ipairs({follows_key(), DUE}) do
     local found = redis.call('ZRANGEBYSCORE', key, '-inf', str(now), 'LIMIT', 0, key == DUE and a.limit or 4 * a.limit)
@@ -181,8 +182,16 @@ function steps.due()
   return answer
 end
 
+-- One that waits for longer than a pause was noted before the clock of Redis went back.
+local function let_replies_go()
+  for _, reply in ipairs(redis.call('ZRANGEBYSCORE', replies_key(), '(' .. str(now + a.pause), '+inf', 'LIMIT', 0, a.limit)) do
+    redis.call('ZADD', replies_key(), 'XX', str(now), reply)
+  end
+end
+
 -- Gives the ends that are to be sent to a task of their sender; none of them again before the pause is over.
 function steps.replies()
+  let_replies_go()
   local found = redis.call('ZRANGEBYSCORE', replies_key(), '-inf', str(now), 'LIMIT', 0, a.limit)
   for _, reply in ipairs(found) do redis.call('ZADD', replies_key(), str(now + a.pause), reply) end
   return {str(now), found}
@@ -256,11 +265,13 @@ local function server_began()
 end
 
 -- When the last event that survived was written. What was written since this server began is none, and a client that
--- does not watch the server may be the first to write.
+-- does not watch the server may be the first to write. Where it is not known when it began, sources may have written for
+-- hours before a worker came: no start was forgotten from before the last heartbeat of one that survived.
 local function survived_until(began)
   local last = event_time_at('+')
-  if not (last and began) then return last end
-  return event_time_at(str(began)) or iso(began)
+  if last and began then return event_time_at(str(began)) or iso(began) end
+  local seen = fields_of(last_seen_key(), 'worker')[1]
+  return last and seen and iso(int(seen)) < last and iso(int(seen)) or last
 end
 
 -- So many losses are kept apart beside the newest one.

@@ -34,4 +34,19 @@ LAST_SEEN = Key(
     ),
     meaning="Since when no worker, or no beat, runs. The time counts from the newest.",
 )
-WATCHING_KEYS = (WATCHERS, FOLDERS, LAST_SEEN)
+SWEPT = Key(
+    name="swept",
+    letter="swept",
+    redis_type="string",
+    ttl=("probe_ttl",),
+    meaning="When requests that are due were looked for last; if that is ahead, the clock of Redis went back.",
+)
+LOOKS = Key(
+    name="looks",
+    letter="looks",
+    redis_type="zset",
+    ttl=("unfinished_ttl",),
+    meaning="Requests that waited when the clock of Redis went back: request id → when it was due. Each sweep lets some"
+    " of them be looked at. The time counts from when that was noticed.",
+)
+WATCHING_KEYS = (WATCHERS, FOLDERS, LAST_SEEN, SWEPT, LOOKS)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sfmc_import.faults import Ambiguous, NotApplied
+from sfmc_import.faults import Ambiguous, NotApplied, after_situation
 from sfmc_import.policy import Policy
 from sfmc_import.run_dates import CLOCKS_APART
 from tests.support.checks import by_request, name_of
@@ -54,6 +54,19 @@ def end_unknown(system: System) -> str:
     return task_id
 
 
+def reject_applied(system: System) -> str:
+    """The first start is applied, answered with HTTP 400 by a server between and rejected; its run appears later."""
+    system.cloud.hidden_looks = FOR_EVER
+    system.cloud.fail("start", after_situation("http_400", "HTTP 400"), applied=True)
+    system.start(request("a"))
+    task_id = system.cloud.performs[-1].task_id
+    date(system, task_id)
+    system.live()
+    assert last(system, "a") == ("rejected", None)
+    system.cloud.hidden_looks = 0
+    return task_id
+
+
 def last(system: System, request_id: str) -> tuple[str, list[str] | None]:
     event = by_request(system.world.events())[request_id][-1]
     return name_of(event), event["data"].get("candidates")
@@ -71,7 +84,7 @@ def cut(system: System, *, applied: bool = False, after: float = 0.0) -> str | N
 
 
 @pytest.mark.parametrize("policy", [ONCE, AGAIN])
-@pytest.mark.parametrize("end", [cancel_applied, end_unknown])
+@pytest.mark.parametrize("end", [cancel_applied, end_unknown, reject_applied])
 def test_its_run_is_named_and_not_taken_and_nothing_is_sent_again(system: System, end, policy: Policy):
     run = end(system)
     system.policy = policy
