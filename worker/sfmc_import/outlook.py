@@ -72,7 +72,8 @@ def predict(file: FileInfo, standing: Standing, policy: Policy, definition: Defi
     if not blocked and standing.first is None:
         return _unblocked(standing, policy)
     waits = _wait(standing)
-    if policy.when_too_soon == "drop" and not standing.is_paused:
+    held = standing.window_left > 0 or (standing.holder is not None and _missing_run(standing, policy) is None)
+    if policy.when_too_soon == "drop" and held and not standing.is_paused:
         return Outlook(what="duplicate", reason="too_soon", by=waits.by, seconds=waits.seconds)
     return waits
 

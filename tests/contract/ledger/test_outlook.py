@@ -110,6 +110,12 @@ def drops_while_running(scenario: Scenario) -> None:
     scenario.decide_by(when_too_soon="drop")
 
 
+def keeps_while_another_waits(scenario: Scenario) -> None:
+    scenario.decide_by(when_too_soon="drop", after=("Contacts",))
+    scenario.arrives("b")
+    scenario.claim("b")
+
+
 def paused(scenario: Scenario) -> None:
     scenario.ledger.pause("all", "ann", "look first", None)
 
@@ -203,6 +209,7 @@ SITUATIONS: list[tuple[Callable[[Scenario], None], str, str]] = [
     (another_came_first, "start", "free"),
     (drops, "duplicate", "too_soon"),
     (drops_while_running, "duplicate", "too_soon"),
+    (keeps_while_another_waits, "wait", "single_flight"),
     (paused, "wait", "paused"),
     (paused_in_the_window, "wait", "window"),
     (pause_over, "start", "free"),

@@ -66,13 +66,19 @@ def test_the_window_lasts_as_long_as_the_definition_asks_now() -> None:
         ({"holder": HOLDER, "first": FIRST}, "single_flight", "r", None),
         ({"holder": HOLDER, "window_left": 9.0}, "single_flight", "r", 9.0),
         ({"window_left": 9.0, "window_by": "w", "first": FIRST}, "window", "w", 9.0),
-        ({"first": FIRST}, "single_flight", "f", None),
     ],
 )
 def test_what_is_in_the_way_is_waited_for_or_makes_a_duplicate_by_policy(standing, reason, by, seconds) -> None:
     assert outlook(**standing) == Outlook(what="wait", reason=reason, by=by, seconds=seconds)
     dropped = outlook(policy=Policy(when_too_soon="drop"), **standing)
     assert dropped == Outlook(what="duplicate", reason="too_soon", by=by, seconds=seconds)
+
+
+@pytest.mark.parametrize("standing", [{"first": FIRST}, {"holder": HOLDER}])
+def test_a_file_is_kept_where_another_one_waits_for_its_order_or_turn(standing) -> None:
+    policy = Policy(when_too_soon="drop", after=("Contacts",))
+
+    assert outlook(policy=policy, now=NOON, **standing).what == "wait"
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ MAX_HEADER_BYTES = 8192
 _MESSAGE_ID = re.compile(rb"MessageID(?: [^>]*)?>([^<]+)<")
 # contract: RelatesTo repeats the MessageID that was sent.
 # Nothing in it can be read in two ways, so that no answer takes long.
-_RELATES_TO = re.compile(rb"RelatesTo(?: [^>]*)?>([^<]*)<")
+_RELATES_TO = re.compile(rb"RelatesTo(?: [^>]{0,300}+)?+>([^<]*+)<")
 
 # Alerts of a handshake: the server has not accepted the connection, so it has decrypted nothing (RFC 8446, 6.2).
 HANDSHAKE_ALERTS = frozenset({

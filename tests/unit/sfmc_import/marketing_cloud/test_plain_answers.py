@@ -75,6 +75,8 @@ def test_a_plain_answer_is_read_however_its_body_comes_in(cut):
         PLAIN.replace(b"Content-Type", b"Content Type"),
         PLAIN.replace(b"Content-Type: text/xml", b"Content-Type: text/xml\nX: y"),
         PLAIN.replace(b"Content-Type: text/xml", b"X: y\r\n" * 100 + b"Y: z"),
+        # Half a minute, where blanks can belong to either of two parts of a line.
+        pytest.param(PLAIN.replace(b"text/xml", b" " * 60_000 + b"\0"), id="a line of blanks"),
     ],
 )
 def test_any_other_answer_is_left_as_it_came_in(content):
