@@ -359,7 +359,8 @@ class RedisLedger:
         """Follow a run again whose following had timed out; False when the request has no run to follow."""
         deadline = milliseconds(policy.follow_deadline)
         is_followed = bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
-        self.confirm([])
+        if is_followed:
+            self.confirm([])
         return is_followed
 
     def resolve(
@@ -369,12 +370,14 @@ class RedisLedger:
         deadline = milliseconds(policy.follow_deadline)
         arguments = {"id": request_id, "task": task_id, "operator": operator, "reason": reason}
         answer = self._run("resolve", arguments | {"follow_deadline": deadline})
-        self.confirm([])
+        if answer:
+            self.confirm([])
         return None if answer == _BY_ANOTHER else bool(answer)
 
     def _run_by_operator(self, step: str, request_id: str, operator: str, reason: str | None) -> Any:
         answer = self._run(step, {"id": request_id, "operator": operator, "reason": reason})
-        self.confirm([])
+        if answer is not None:
+            self.confirm([])
         return answer
 
     def cancel(self, request_id: str, operator: str, reason: str | None) -> str | None:
