@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from sfmc_import.client import Client
+from sfmc_import.client import Client, Durability
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.schema import SCHEDULE
 from sfmc_import.redis_address import parse_redis_url
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_rights import ARGUMENTS, NEWER, ROLES, UNTRIED, RoleName, rules
 from sfmc_import.redis_server import check_rights
+from sfmc_local.redis_server import find_server, version_of
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
 from sfmc_transport import Keys as Transport
 from sfmc_transport import dead_letters
@@ -28,11 +29,14 @@ from tests.support.waiting import eventually
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "ops" / "docs" / "redis.md").read_text()
 PREFIX = "sfmc-import:"
+HAS_WAITAOF = version_of(find_server()) >= (7, 2)
+DURABILITY = Durability(kind="waitaof" if HAS_WAITAOF else "none")
+CONFIRMED = {"SFMC_DURABILITY": DURABILITY.kind}
+"""Who confirms needs the most rights."""
 
 
 def set_user(stack: RunningSystem, name: str, *acl: str) -> None:
-    version = tuple(map(int, str(stack.client.info("server")["redis_version"]).split(".")[:2]))
-    known = [rule for rule in acl if rule != "+waitaof" or version >= (7, 2)]
+    known = [rule for rule in acl if rule != "+waitaof" or HAS_WAITAOF]
     stack.client.execute_command("ACL", "SETUSER", name, "reset", ">pw", *known)
 
 
@@ -45,12 +49,12 @@ def stack() -> Iterator[RunningSystem]:
     with running_system() as system:
         for name in ROLES:
             set_user(system, name, *rules(name, PREFIX))
-        system.worker(SFMC_REDIS_URL=url_of(system, "worker"))
+        system.worker(SFMC_REDIS_URL=url_of(system, "worker"), **CONFIRMED)
         missed = Keys().name_of(SCHEDULE, "nightly")
         system.client.set(missed, int((datetime.now(UTC) - timedelta(days=3)).timestamp()), ex=600)
         system.sandbox.control.define("contacts", FileSpec="c.csv")
         system.sandbox.drop("c.csv", "Key,Value\n1,one\n")
-        system.beat(SFMC_REDIS_URL=url_of(system, "beat"), **use_policy(system, example_of("schedule")))
+        system.beat(SFMC_REDIS_URL=url_of(system, "beat"), **use_policy(system, example_of("schedule")), **CONFIRMED)
         yield system
 
 
@@ -79,11 +83,13 @@ def test_every_path_works_with_the_rights_of_its_role(stack: RunningSystem) -> N
         asked = other.send_task("imports.start", **message)
         assert asked.get(timeout=60, disable_sync_subtasks=False)["state"] == "started"
         other.send_task("no.such.task", queue="imports", ignore_result=True)
-    with Client(producer, mid="510001234") as client:
+    with Client(producer, mid="510001234", durability=DURABILITY) as client:
         client.submit(customer_key="submitted", file="a.csv")
         assert client.reject(customer_key="submitted", request_id="r1", code="preflight", text="no").state == "rejected"
         eventually(lambda: client.running().missing == (), 30, "worker and beat have said that they live")
-    followed = stack.run("start", "asked", "--force", "--reason", "again", "--wait", SFMC_REDIS_URL=producer)
+    followed = stack.run(
+        "start", "asked", "--force", "--reason", "again", "--wait", SFMC_REDIS_URL=producer, **CONFIRMED
+    )
     stack.await_idle()
 
     assert followed.returncode == 0
@@ -96,8 +102,9 @@ def test_every_path_works_with_the_rights_of_its_role(stack: RunningSystem) -> N
 def test_a_source_sets_aside_what_it_cannot_read_with_the_rights_of_a_producer(stack: RunningSystem) -> None:
     keys = Transport()
     with connect(parse_redis_url(url_of(stack, "producer"))) as redis:
-        letters = SourceDeadLetters(redis, keys)
+        letters = SourceDeadLetters(redis, keys, DURABILITY)
         assert letters.add("drop", "1", b"{", "it is not JSON")
+        assert letters.confirm("drop", ["1"])
         [letter] = [each for each in dead_letters.listed(stack.client, keys) if each.entry == b"{"]
         dead_letters.replay(stack.client, keys, letter.id)
         [sent_back] = letters.replayed("drop")
@@ -115,7 +122,8 @@ def test_a_watcher_delivers_with_the_rights_of_a_producer(sftp_server: Any) -> N
         system.sandbox.control.define("orders", FileSpec="orders_1.csv")
         folder = system.folder / "in"
         folder.mkdir()
-        settings = {**use_policy(system, example(sftp_server)), **SECRET, "SFMC_REDIS_URL": url_of(system, "producer")}
+        settings = {**use_policy(system, example(sftp_server)), **SECRET, **CONFIRMED}
+        settings["SFMC_REDIS_URL"] = url_of(system, "producer")
         child = system.start("watch", str(folder), "--stable-seconds", "0.2", **settings)
         (folder / "orders_1.csv").write_text(ROWS)
         eventually(lambda: "completed" in system.names(), 60, "it is imported")

@@ -213,7 +213,8 @@ class Client:
             is_new = connections.ledger.accept(asked.request, report=True)
         if is_new:
             connections.send([asked])
-        self._confirm_each([asked.request.request_id])
+        with _naming(asked.request.request_id):
+            self._confirm_each([asked.request.request_id])
         return SubmitResult(request_id=asked.request.request_id, is_new=is_new)
 
     def reject(
@@ -398,6 +399,15 @@ class Client:
         shown = self._address.shown
         facts = {"event": "redis_unreachable", "redis": shown, "error": reason, "action": "waiting"}
         log.warning("Redis at %s does not answer (%s); the client waits for it", shown, reason, extra=facts)
+
+
+@contextmanager
+def _naming(request_id: str) -> Iterator[None]:
+    """Name the request that is recorded and not confirmed: who submits it again can give its id."""
+    try:
+        yield
+    except ServiceUnavailableError as error:
+        raise type(error)(f"{error}; see request {request_id}", error.advice) from error
 
 
 def _check_priority(priority: object) -> None:

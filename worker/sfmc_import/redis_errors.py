@@ -19,7 +19,7 @@ SILENCE_SECONDS = 0.5
 """A server that refuses a certificate says so right after the handshake; Redis itself waits for a command."""
 
 NO_TLS = "write redis:// in {variable}, or give the port of TLS"
-SLOW = "see the disk of Redis, and its replicas and their lag (SFMC_DURABILITY); submit again, best with the same id"
+SLOW = "see the disk of Redis, its replicas and their lag (SFMC_DURABILITY), then do it again, best with the same id"
 ENCODE = "a password with : / ? # @ or % must be percent-encoded"
 
 RIGHTS = Advice(

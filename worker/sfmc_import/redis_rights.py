@@ -45,9 +45,10 @@ ROLES: Mapping[RoleName, Role] = {
         (RESULTS,),
     ),
     "beat": Role(
-        (*CONNECTING, *SCRIPTS, "del", "exec", "expire", "get", "hdel", "hget", "hgetall", "hincrby", "hlen", "hmget",
-         "hset", "llen", "lpush", "lrem", "pexpire", "rename", "rpush", "sadd", "set", "smembers", "srem", "xadd",
-         "zadd", "zcard", "zpopmin", "zrange", "zrem", "zremrangebyscore", "zscore", "zunionstore"),
+        (*CONNECTING, *SCRIPTS, "del", "exec", "exists", "expire", "get", "hdel", "hget", "hgetall", "hincrby", "hlen",
+         "hmget", "hset", "llen", "lpush", "lrem", "pexpire", "rename", "rpush", "sadd", "set", "smembers", "srem",
+         "wait", "waitaof", "xadd", "zadd", "zcard", "zpopmin", "zrange", "zrem", "zremrangebyscore", "zscore",
+         "zunionstore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS),
     ),
     "producer": Role(

@@ -136,6 +136,7 @@ def test_a_submitted_request_that_is_not_confirmed_is_an_outage_and_recorded(cli
     with pytest.raises(ServiceUnavailableError, match="has not confirmed in time") as caught:
         client.submit(customer_key="orders", request_id="r")
 
+    assert "see request r" in str(caught.value)
     assert "SFMC_DURABILITY" in str(caught.value.advice)
     assert client.state_of({"customer_key": "orders", "request_id": "r"}) == "accepted"
 

@@ -359,7 +359,8 @@ class RedisLedger:
         """Follow a run again whose following had timed out; False when the request has no run to follow."""
         deadline = milliseconds(policy.follow_deadline)
         is_followed = bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
-        self.confirm([])
+        if is_followed:
+            self.confirm([])
         return is_followed
 
     def resolve(
@@ -367,15 +368,18 @@ class RedisLedger:
     ) -> bool | None:
         """See sfmc_import.ports.Ledger.resolve."""
         deadline = milliseconds(policy.follow_deadline)
-        arguments = {"id": request_id, "task": task_id, "operator": operator, "reason": reason}
-        answer = self._run("resolve", arguments | {"follow_deadline": deadline})
-        self.confirm([])
+        said = {"id": request_id, "task": task_id, "operator": operator, "reason": reason, "follow_deadline": deadline}
+        answer = self._run("resolve", said)
+        if answer:
+            self.confirm([])
         return None if answer == _BY_ANOTHER else bool(answer)
 
     def _run_by_operator(self, step: str, request_id: str, operator: str, reason: str | None) -> str | None:
         state = self._run(step, {"id": request_id, "operator": operator, "reason": reason})
+        if state is None:
+            return None
         self.confirm([])
-        return None if state is None else str(state.decode())
+        return str(state.decode())
 
     def cancel(self, request_id: str, operator: str, reason: str | None) -> str | None:
         """End a request before its start; gives the state it is in then, None for an unknown request."""
@@ -394,9 +398,8 @@ class RedisLedger:
 
         False where `expects` is given and the scope has another pause, or none that it names.
         """
-        end = None if until is None else milliseconds(until)
-        said = scope_arguments(scope) | {"operator": operator, "reason": reason, "until": end}
-        answer = self._run("pause", said | {"call": uuid4().hex, "expects": expects})
+        said = scope_arguments(scope) | {"operator": operator, "reason": reason, "call": uuid4().hex, "expects": expects}
+        answer = self._run("pause", said | {"until": None if until is None else milliseconds(until)})
         if answer == 2:
             self._wake_paused()
         self.confirm([])
@@ -411,12 +414,10 @@ class RedisLedger:
         """
         said = scope_arguments(scope) | {"operator": operator, "reason": reason}
         answer = self._run("lift_pause", said | {"call": uuid4().hex, "expects": expects})
-        # Who lifted it before may have been cut off before all were woken.
-        if answer != _CHANGED:
-            self._wake_paused()
-        self.confirm([])
         if answer == _CHANGED:
             return None
+        self._wake_paused()  # who lifted it before may have been cut off before all were woken
+        self.confirm([])
         return bool(answer) if isinstance(answer, int) else int(answer) / 1000
 
     def _wake_paused(self) -> None:

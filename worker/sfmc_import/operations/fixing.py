@@ -32,7 +32,10 @@ _LOST = "look at the logs of the workers: one ended or hung (pool_process_exited
 _LOOKED_FOR = "wait: its run is looked for"
 _LIMIT = "wait: it goes on within the limits of this deployment (SFMC_CALLS_PER_MINUTE, SFMC_MAX_RUNNING, a [[group]])"
 _REPORT = "report it with its text"
-_REDIS = "let Redis take writes again: doctor says what it needs, mostly more memory (maxmemory)"
+_REDIS = (
+    "let Redis take writes again: doctor says what it needs, mostly more memory (maxmemory); or let its disk or"
+    " replicas confirm them (SFMC_DURABILITY)"
+)
 OTHER = "look at what its text says; see also status.salesforce.com"
 """What helps against a failure whose code is not documented, or that has none."""
 
