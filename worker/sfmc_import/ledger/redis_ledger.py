@@ -367,19 +367,17 @@ class RedisLedger:
         self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy
     ) -> bool | None:
         """See sfmc_import.ports.Ledger.resolve."""
-        deadline = milliseconds(policy.follow_deadline)
-        said = {"id": request_id, "task": task_id, "operator": operator, "reason": reason, "follow_deadline": deadline}
-        answer = self._run("resolve", said)
+        said = {"id": request_id, "task": task_id, "operator": operator, "reason": reason}
+        answer = self._run("resolve", said | {"follow_deadline": milliseconds(policy.follow_deadline)})
         if answer:
             self.confirm([])
         return None if answer == _BY_ANOTHER else bool(answer)
 
     def _run_by_operator(self, step: str, request_id: str, operator: str, reason: str | None) -> str | None:
         state = self._run(step, {"id": request_id, "operator": operator, "reason": reason})
-        if state is None:
-            return None
-        self.confirm([])
-        return str(state.decode())
+        if state is not None:
+            self.confirm([])
+        return state and str(state.decode())
 
     def cancel(self, request_id: str, operator: str, reason: str | None) -> str | None:
         """End a request before its start; gives the state it is in then, None for an unknown request."""
@@ -398,8 +396,9 @@ class RedisLedger:
 
         False where `expects` is given and the scope has another pause, or none that it names.
         """
-        said = scope_arguments(scope) | {"operator": operator, "reason": reason, "call": uuid4().hex, "expects": expects}
-        answer = self._run("pause", said | {"until": None if until is None else milliseconds(until)})
+        said = {"operator": operator, "reason": reason, "call": uuid4().hex, "expects": expects}
+        end = {"until": None if until is None else milliseconds(until)}
+        answer = self._run("pause", scope_arguments(scope) | said | end)
         if answer == 2:
             self._wake_paused()
         self.confirm([])
