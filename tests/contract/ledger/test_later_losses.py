@@ -5,9 +5,10 @@ import pytest
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.calling import ServerWatch
 from sfmc_import.ledger.loss_keys import LOSS, PAST_LOSS, SERVER
+from sfmc_import.processes import Process
 from sfmc_import.states import StartNow
 from tests.contract.ledger.scenario import BUSY, DOUBT, Scenario
-from tests.contract.ledger.test_losses import named, take_go
+from tests.contract.ledger.test_losses import named, restarted, take_go, write
 
 # --- Servers, one after another.
 
@@ -332,3 +333,23 @@ def test_who_was_recorded_before_the_newest_loss_asks_for_runs_that_others_have_
     scenario.ledger.write_probe("w2", 5)
     named(scenario, "c", "50")
     assert take_go(scenario, "a").candidates == frozenset()
+
+
+@pytest.mark.parametrize("uptime", [3601, None])
+@pytest.mark.parametrize(("kind", "seen", "counts"), [("worker", 4000, 4000), ("worker", 3, 5), ("beat", 4000, 5)])
+def test_of_what_others_wrote_while_no_worker_came_nothing_counts_as_what_survived(
+    scenario: Scenario, uptime: int | None, kind: str, seen: int, counts: int
+):
+    scenario.world.advance(-seen)
+    scenario.ledger.present(Process(kind=kind, name=kind, id="1"))
+    scenario.world.advance(seen)
+    write(scenario, 7000, 5)
+
+    assert restarted(scenario, uptime) == counts
+
+
+def test_where_no_event_survived_no_heartbeat_stands_for_one(scenario: Scenario):
+    scenario.ledger.present(Process(kind="worker", name="worker", id="1"))
+    write(scenario)
+
+    assert restarted(scenario, None) is None

@@ -7,7 +7,6 @@ import pytest
 
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.loss_keys import LONGEST_CALL, LOSS, SERVER
-from sfmc_import.processes import Process
 from sfmc_import.states import Decision, Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, DOUBT, MID, Scenario, request
 
@@ -219,26 +218,6 @@ def test_the_last_event_from_before_the_server_began_survived_whatever_was_writt
 def test_of_a_server_that_was_a_replica_the_last_event_survived(scenario: Scenario, uptime: int | None):
     write(scenario, 7000, 5)
     assert restarted(scenario, uptime) == 5
-
-
-@pytest.mark.parametrize("uptime", [3601, None])
-@pytest.mark.parametrize(("kind", "seen", "counts"), [("worker", 4000, 4000), ("worker", 3, 5), ("beat", 4000, 5)])
-def test_of_what_others_wrote_while_no_worker_came_nothing_counts_as_what_survived(
-    scenario: Scenario, uptime: int | None, kind: str, seen: int, counts: int
-):
-    scenario.world.advance(-seen)
-    scenario.ledger.present(Process(kind=kind, name=kind, id="1"))
-    scenario.world.advance(seen)
-    write(scenario, 7000, 5)
-
-    assert restarted(scenario, uptime) == counts
-
-
-def test_where_no_event_survived_no_heartbeat_stands_for_one(scenario: Scenario):
-    scenario.ledger.present(Process(kind="worker", name="worker", id="1"))
-    write(scenario)
-
-    assert restarted(scenario, None) is None
 
 
 def test_where_no_event_survived_the_server_may_have_forgotten_all_until_it_began(scenario: Scenario):

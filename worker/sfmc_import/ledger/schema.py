@@ -338,8 +338,8 @@ DEFINITION = Key(
             name="unknown",
             kind="json",
             meaning="requests that ended as `start_unknown` and were not resolved, or without a start after an attempt"
-            " that was answered without proof: each with the time in ms until which its start may have been sent. A later"
-            " start in doubt takes no run from before. Beyond ten the two oldest are one, without an id",
+            " that was answered without proof: each with the time in ms until which its start may have been sent. A"
+            " later start in doubt takes no run from before. Beyond ten the two oldest are one, without an id",
         ),
         Field(name="named", meaning="the key that it has now, in small letters, if that is not its first one"),
     ),
