@@ -18,7 +18,7 @@ def port_of(log: str) -> int | None:
 
 
 def test_an_operator_starts_an_import_at_the_console_and_sees_how_it_ends_and_what_waits_for_its_window() -> None:
-    with running_system({}) as stack:
+    with running_system(least_rights=True) as stack:
         stack.worker()
         stack.beat()
         stack.sandbox.control.define("orders", FileSpec="orders.csv", MaxImportFrequency=240)

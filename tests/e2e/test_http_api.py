@@ -35,7 +35,7 @@ class Api:
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Api]:
-    with running_system({"SFMC_RECONCILE_DEADLINE": "2"}) as stack:
+    with running_system({"SFMC_RECONCILE_DEADLINE": "2"}, least_rights=True) as stack:
         stack.worker()
         stack.beat()
         names = {"ann": "operator", "eve": "viewer", "drop": "source"}

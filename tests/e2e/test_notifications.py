@@ -35,7 +35,7 @@ SECRET = "whsec_YS1zZWNyZXQtb2YtdGhlLWhvb2stb2YtdGhpcy10ZXN0"
 @pytest.fixture(scope="module")
 def system() -> Iterator[RunningSystem]:
     WATCH.use(SECRET)
-    with running_system({"SFMC_NOTIFY_HOOK_SECRET": SECRET}) as made:
+    with running_system({"SFMC_NOTIFY_HOOK_SECRET": SECRET}, least_rights=True) as made:
         yield made
 
 

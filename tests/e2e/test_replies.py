@@ -13,6 +13,7 @@ from celery import Celery
 from sfmc_import.client import Client
 from sfmc_local.processes import spawn, stop
 from tests.support.processes import RunningSystem, running_system
+from tests.support.rights import permit
 from tests.support.waiting import eventually
 
 TO = {"reply_to": "theirs.done", "reply_queue": "theirs"}
@@ -20,7 +21,8 @@ TO = {"reply_to": "theirs.done", "reply_queue": "theirs"}
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[RunningSystem]:
-    with running_system() as made:
+    with running_system(least_rights=True) as made:
+        permit(made.client, "worker", "~theirs*", "~billing*")
         made.beat()
         yield made
 

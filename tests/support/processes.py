@@ -15,7 +15,7 @@ import redis as redis_py
 
 from sfmc_local.processes import spawn, stop
 from sfmc_local.redis_server import Valkey
-from tests.support import secrets_watch
+from tests.support import rights, secrets_watch
 from tests.support.event_schema import problems_in
 from tests.support.sandbox_server import SandboxProcess
 from tests.support.secrets_watch import WATCH
@@ -45,10 +45,21 @@ QUICK = {
 class RunningSystem:
     """A Redis, a sandbox, and processes of the product between them; made by `running_system`."""
 
-    def __init__(self, valkey: Valkey, sandbox: SandboxProcess, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        valkey: Valkey,
+        sandbox: SandboxProcess,
+        folder: Path,
+        settings: Mapping[str, str],
+        *,
+        least_rights: bool = False,
+    ) -> None:
         self.valkey, self.sandbox, self.folder = valkey, sandbox, folder
         self.client = redis_py.Redis.from_url(valkey.url, socket_timeout=10)
         self._settings = dict(settings)
+        self.least_rights = least_rights
+        if least_rights:
+            rights.set_users(self.client)
         self._children: list[subprocess.Popen[bytes]] = []
         self._printed: list[tuple[str, str]] = []
 
@@ -58,12 +69,20 @@ class RunningSystem:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SFMC_")}
         return kept | QUICK | {"SFMC_REDIS_URL": self.valkey.url} | self.sandbox.settings() | self._settings
 
+    def url_for(self, user: str) -> str:
+        """The address for a user, as a role has one of its name."""
+        return f"redis://{user}:{rights.PASSWORD}@127.0.0.1:{self.valkey.port}/0"
+
+    def _env_of(self, command: Sequence[str]) -> dict[str, str]:
+        user = {"SFMC_REDIS_URL": self.url_for(rights.role_of(command))} if self.least_rights else {}
+        return self.env | user
+
     def start(self, *command: str, **settings: str) -> subprocess.Popen[bytes]:
         """Start `sfmc-import COMMAND …`; its output goes to a file of the system's folder."""
         log = self.folder / f"{command[0]}-{len(self._children)}.log"
         program = [sys.executable, "-m", "sfmc_import", *command]
         with log.open("wb") as output:
-            child = spawn(program, env=self.env | settings, output=output, errors=output)
+            child = spawn(program, env=self._env_of(command) | settings, output=output, errors=output)
         self._children.append(child)
         return child
 
@@ -93,7 +112,13 @@ class RunningSystem:
         """Run a command of `sfmc-import` to its end."""
         program = [sys.executable, "-m", "sfmc_import", *command]
         done = subprocess.run(
-            program, env=self.env | settings, capture_output=True, text=True, timeout=60, check=False, cwd=self.folder
+            program,
+            env=self._env_of(command) | settings,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=self.folder,
         )
         self._printed.append((" ".join(command), done.stdout + done.stderr))
         return done
@@ -136,6 +161,7 @@ class RunningSystem:
         # A test may have killed this Redis for good.
         with self.client, suppress(redis_py.RedisError):
             wrong = problems_in(self.client)
+            wrong += rights.refused(self.client) if self.least_rights else []
         assert not wrong, "\n".join(wrong[:10])
         self._look_for_secrets()
 
@@ -164,12 +190,17 @@ def _ended(child: subprocess.Popen[bytes], log: Path) -> bool:
 
 @contextmanager
 def running_system(
-    settings: Mapping[str, str] | None = None, sandbox_options: Sequence[str] = ()
+    settings: Mapping[str, str] | None = None, sandbox_options: Sequence[str] = (), *, least_rights: bool = False
 ) -> Iterator[RunningSystem]:
-    """Start Valkey and a sandbox of their own; the test starts the processes it wants."""
+    """Start Valkey and a sandbox of their own; the test starts the processes it wants.
+
+    With `least_rights` each process has a user with the rights of its role, and nothing that it asked for was refused.
+    """
     with ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="sfmc-")))
-        valkey = parts.enter_context(Valkey(tcp=True))
+        users = folder / "users.acl"
+        users.touch()
+        valkey = parts.enter_context(Valkey(tcp=True, options={"aclfile": str(users)} if least_rights else None))
         options = ["--token-length", str(next(WATCH.lengths)), *sandbox_options]
         sandbox = parts.enter_context(SandboxProcess(options, data=folder / "sandbox"))
-        yield parts.enter_context(RunningSystem(valkey, sandbox, folder, settings or {}))
+        yield parts.enter_context(RunningSystem(valkey, sandbox, folder, settings or {}, least_rights=least_rights))

@@ -6,12 +6,14 @@ from typing import Literal
 
 from sfmc_import.request import QUEUE, broker_prefix
 
-RoleName = Literal["worker", "beat", "producer", "reader", "notifier"]
+RoleName = Literal["worker", "beat", "producer", "reader", "notifier", "operator", "server"]
 
 LEDGER, STREAM = "{{{prefix}events}}:*", "{prefix}events"
 SHARED = "{{{prefix}events}}/*"
 """Definitions as processes read them, for who could write them could change what a start is checked against; and the
 access tokens that processes share, sealed."""
+SHARED_DEFINITIONS, MARKS = "{{{prefix}events}}/definitions*", "{{{prefix}events}}/refreshed"
+"""The part of it that `definitions refresh` needs."""
 
 MOVES = "{celery}{{{prefix}events}}:transport:*"
 QUEUES, BINDINGS = "{queue}*", "{celery}_kombu.binding*"
@@ -20,8 +22,8 @@ RESULTS = "{celery}celery-task-meta-*"
 CONNECTING = ("hello", "ping", "select", "client|setinfo", "info", "time", "multi")
 SCRIPTS = ("eval", "evalsha", "script|load")
 READING = (
-    "exists", "scan", "get", "hget", "hgetall", "hlen", "hmget", "llen", "xlen", "xrange", "xread", "xrevrange",
-    "zcard", "zcount", "zrange", "zrangebyscore", "zscore",
+    "exists", "scan", "get", "hget", "hgetall", "hlen", "hmget", "hscan", "llen", "xinfo|consumers", "xinfo|groups",
+    "xlen", "xrange", "xread", "xrevrange", "zcard", "zcount", "zrange", "zrangebyscore", "zscore",
 )  # fmt: skip
 
 
@@ -37,7 +39,7 @@ class Role:
 ROLES: Mapping[RoleName, Role] = {
     "worker": Role(
         (*CONNECTING, *SCRIPTS, *READING, "exec", "blmove", "blpop", "del", "expire", "hdel", "hexists",
-         "hincrby", "hscan", "hset", "lmove",
+         "hincrby", "hset", "lmove",
          "lpush", "lrange", "lrem", "ltrim", "mget", "pexpire", "publish", "rename", "rpush", "sadd", "set",
          "setex", "smembers", "srem", "wait", "waitaof", "xadd", "zadd", "zpopmin", "zrem", "zremrangebyscore",
          "zunionstore"),
@@ -62,8 +64,18 @@ ROLES: Mapping[RoleName, Role] = {
         (RESULTS,),
     ),
     "reader": Role((*CONNECTING, *READING), (STREAM, LEDGER, MOVES, QUEUES)),
+    "operator": Role(
+        (*CONNECTING, *SCRIPTS, *READING, "del", "exec", "hdel", "hset", "lpush", "lrange", "lrem", "pexpire", "rename",
+         "rpush", "set", "wait", "waitaof", "xadd", "xdel", "zadd", "zpopmin", "zrem", "zunionstore"),
+        (STREAM, LEDGER, SHARED_DEFINITIONS, MARKS, MOVES, QUEUES, BINDINGS),
+    ),
+    "server": Role(
+        (*CONNECTING, *SCRIPTS, *READING, "del", "exec", "hdel", "hset", "lpush", "lrange", "lrem", "ltrim", "pexpire",
+         "rename", "rpush", "set", "wait", "waitaof", "xadd", "xdel", "zadd", "zpopmin", "zrem", "zunionstore"),
+        (STREAM, LEDGER, SHARED_DEFINITIONS, MARKS, MOVES, QUEUES, BINDINGS),
+    ),
     "notifier": Role(
-        (*CONNECTING, "hdel", "hgetall", "hset", "pexpire", "xack", "xadd", "xautoclaim", "xclaim", "xdel",
+        (*CONNECTING, "hdel", "hgetall", "hset", "hsetnx", "pexpire", "xack", "xadd", "xautoclaim", "xclaim", "xdel",
          "xgroup|create", "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups", "xinfo|stream", "xlen", "xpending",
          "xrange", "xread", "xreadgroup", "xrevrange"),
         (STREAM, LEDGER),
@@ -96,6 +108,7 @@ ARGUMENTS: Mapping[str, str] = {
     "zcount": "{key} 0 1", "zrange": "{key} 0 1", "zrangebyscore": "{key} 0 1", "zscore": "{key} m",
     "blmove": "{key} {key} LEFT LEFT 0", "blpop": "{key} 0", "del": "{key}", "exists": "{key}", "expire": "{key} 1",
     "hdel": "{key} f", "hexists": "{key} f", "hincrby": "{key} f 1", "hset": "{key} f v",
+    "hsetnx": "{key} f v",
     "lmove": "{key} {key} LEFT LEFT",
     "lpush": "{key} v", "lrem": "{key} 1 v",
     "ltrim": "{key} 0 1", "scan": "0", "hscan": "{key} 0", "lrange": "{key} 0 1",

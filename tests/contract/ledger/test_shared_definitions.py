@@ -219,9 +219,9 @@ def test_without_redis_or_a_right_nothing_is_shared_and_nothing_fails(world, err
     assert client.asked == again
 
 
-def test_who_may_only_submit_has_no_right_to_what_is_shared(world):
+def test_who_neither_starts_nor_refreshes_has_no_right_to_what_is_shared(world):
     def may(role: str) -> bool:
         mine = patterns(ROLES[role].keys, world.keys.prefix)
         return any(fnmatchcase(name_of(world), each.replace("[", "[[]")) for each in mine)
 
-    assert [role for role in ROLES if may(role)] == ["worker"]
+    assert [role for role in ROLES if may(role)] == ["worker", "operator", "server"]

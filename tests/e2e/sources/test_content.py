@@ -19,6 +19,7 @@ from tests.support.google_server import ACCESS, GoogleServer, google_server
 from tests.support.google_server import SECRET as GOOGLE_SECRET
 from tests.support.processes import RunningSystem, running_system
 from tests.support.push_servers import Server, running_server
+from tests.support.rights import permit
 from tests.support.sftp_server import PASSWORD, USER, SftpTestServer
 from tests.support.sources import example_of, running_source, use_policy
 from tests.support.waiting import eventually
@@ -64,7 +65,7 @@ def handled(system: RunningSystem, source: str = "drop") -> None:
 @pytest.mark.nightly
 def test_posts_of_minio_become_one_import_of_the_object_and_a_scan_finds_nothing_new(sftp_server) -> None:  # noqa: F811
     secrets = {"SFMC_SOURCE_DROP_SECRET": TOKEN, **BUCKET_KEYS, **SECRET}
-    with aws_server() as aws, running_system() as system:
+    with aws_server() as aws, running_system(least_rights=True) as system:
         prepare(system, sftp_server)
         aws.bucket("drop")
         aws.put("in/orders_1.csv", CONTENT)
@@ -83,7 +84,7 @@ def test_posts_of_minio_become_one_import_of_the_object_and_a_scan_finds_nothing
 
 
 def test_a_message_of_google_becomes_an_import_and_a_scan_finds_what_no_message_named(sftp_server) -> None:  # noqa: F811
-    with google_server() as google, running_system() as system:
+    with google_server() as google, running_system(least_rights=True) as system:
         prepare(system, sftp_server)
         google.put("in/orders_1.csv", CONTENT)
         policy = of_google(google) + delivering(sftp_server)
@@ -112,7 +113,7 @@ def of_google(google: GoogleServer) -> str:
 
 def test_an_upload_to_sftpgo_is_read_by_sftp_and_becomes_an_import(sftp_server, tmp_path) -> None:  # noqa: F811
     (tmp_path / "partner" / "in").mkdir(parents=True)
-    with running_system() as system, SftpTestServer(tmp_path / "partner") as partner:
+    with running_system(least_rights=True) as system, SftpTestServer(tmp_path / "partner") as partner:
         prepare(system, sftp_server)
         file = partner.root / "in" / "orders_1.csv"
         file.write_bytes(CONTENT)
@@ -141,7 +142,7 @@ def of_sftpgo(partner: SftpTestServer) -> str:
 
 @pytest.mark.nightly
 def test_a_blob_that_event_grid_posts_becomes_an_import(sftp_server) -> None:  # noqa: F811
-    with blob_server() as blobs, running_system() as system:
+    with blob_server() as blobs, running_system(least_rights=True) as system:
         prepare(system, sftp_server)
         blobs.put("drop/in/orders_1.csv", CONTENT, "0x8D4B")
         connection = f"AccountName=acc;AccountKey={KEY};{blobs.endpoint}"
@@ -152,7 +153,7 @@ def test_a_blob_that_event_grid_posts_becomes_an_import(sftp_server) -> None:  #
 def test_a_blob_of_azurite_that_event_grid_posts_becomes_an_import(sftp_server, tmp_path: Path) -> None:  # noqa: F811
     from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - beside its only use
 
-    with azurite(tmp_path) as server, running_system() as system:
+    with azurite(tmp_path) as server, running_system(least_rights=True) as system:
         prepare(system, sftp_server)
         with BlobServiceClient.from_connection_string(server.connection) as blobs:
             blobs.create_container("drop")
@@ -182,7 +183,8 @@ def import_of_azure(system: RunningSystem, target: Any, example: str, connection
 
 
 def test_an_entry_of_a_stream_names_an_object_that_is_delivered(sftp_server) -> None:  # noqa: F811
-    with aws_server() as aws, running_system() as system:
+    with aws_server() as aws, running_system(least_rights=True) as system:
+        permit(system.client, "producer", "~drop:arrivals")
         prepare(system, sftp_server)
         aws.bucket("drop")
         aws.put("in/orders_1.csv", CONTENT)
@@ -200,7 +202,7 @@ def test_an_entry_of_a_stream_names_an_object_that_is_delivered(sftp_server) -> 
 @pytest.mark.nightly
 def test_a_wrong_key_stops_the_producer_with_one_line_and_what_was_posted_waits_for_the_right_one(sftp_server) -> None:  # noqa: F811
     wrong = GOOGLE_KEYS | {"SFMC_SOURCE_DROP_CONTENT_ACCESS_KEY": "GOOG1EWRONG"}
-    with google_server() as google, running_system() as system:
+    with google_server() as google, running_system(least_rights=True) as system:
         prepare(system, sftp_server)
         google.put("in/orders_1.csv", CONTENT)
         policy = of_google(google) + delivering(sftp_server)
@@ -221,7 +223,7 @@ def test_a_wrong_key_stops_the_producer_with_one_line_and_what_was_posted_waits_
 @pytest.mark.nightly
 def test_a_replaced_object_is_set_aside_and_a_source_that_cannot_be_listed_says_why(sftp_server) -> None:  # noqa: F811
     secrets = {"SFMC_SOURCE_DROP_SECRET": TOKEN, **BUCKET_KEYS, **SECRET}
-    with aws_server() as aws, running_system() as system:
+    with aws_server() as aws, running_system(least_rights=True) as system:
         prepare(system, sftp_server)
         aws.bucket("drop")
         aws.put("in/orders_1.csv", b"Key,Value\n0,old\n")

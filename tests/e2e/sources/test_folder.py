@@ -24,7 +24,7 @@ def policy(folder: Path, *more: str) -> str:
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[RunningSystem]:
-    with running_system() as made:
+    with running_system(least_rights=True) as made:
         made.worker()
         made.beat()
         made.sandbox.control.define("orders", FileSpec="orders_1.csv")
@@ -35,7 +35,7 @@ def system() -> Iterator[RunningSystem]:
 @pytest.fixture
 def idle() -> Iterator[RunningSystem]:
     """A system without workers: requests are recorded only."""
-    with running_system() as made:
+    with running_system(least_rights=True) as made:
         yield made
 
 

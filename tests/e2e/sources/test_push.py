@@ -23,7 +23,7 @@ SECRET = {"SFMC_SOURCE_SHOP_SECRET": "whsec_" + base64.b64encode(KEY).decode()}
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[RunningSystem]:
-    with running_system() as made:
+    with running_system(least_rights=True) as made:
         made.worker()
         made.beat()
         made.sandbox.control.define("orders", FileSpec="orders_1.csv")

@@ -17,7 +17,7 @@ SEEN = "{sfmc-import:events}:schedule:nightly"
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[RunningSystem]:
-    with running_system() as made:
+    with running_system(least_rights=True) as made:
         made.worker()
         made.sandbox.control.define("contacts", FileSpec="contacts.csv")
         made.sandbox.drop("contacts.csv", "Key,Value\n1,one\n")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.processes import RunningSystem, running_system
+from tests.support.rights import permit
 from tests.support.sources import example_of, running_source
 from tests.support.waiting import eventually
 
@@ -15,7 +16,8 @@ QUICK = example_of("stream", **{'kind = "stream"': 'kind = "stream"\nclaim_after
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[RunningSystem]:
-    with running_system() as made:
+    with running_system(least_rights=True) as made:
+        permit(made.client, "producer", f"~{KEY}")
         made.worker()
         made.beat()
         for number in range(1, 4):
