@@ -103,7 +103,7 @@ def test_a_pause_a_wait_a_cancel_and_a_replay_are_the_same_as_by_command(api: Ap
     again = api.call("POST", f"/v1/requests/{request}/cancel", json={})
     assert (again.status_code, again.json()["state"]) == (200, "cancelled")
     ended = api.call("DELETE", f"/v1/definitions/{mid}/daily/pause")
-    assert (ended.status_code, ended.json()) == (200, {"scope": f"key:{mid}:daily", "paused": False})
+    assert (ended.status_code, ended.json()) == (200, {"scope": f"key:{mid}:daily", "paused": False, "had_ended": None})
     replayed = api.call("POST", f"/v1/requests/{request}/replay", json={"reason": "right after all"}).json()
     api.stack.await_event("completed", replayed["new_request_id"])
     counted = api.call("POST", "/v1/replays", json={"state": "cancelled", "reason": "all", "customer_key": "daily"})
