@@ -1,5 +1,7 @@
 """Losses of writes that a request outlives, and servers that take over from each other."""
 
+from typing import Literal
+
 import pytest
 
 from sfmc_import.faults import NotApplied
@@ -374,10 +376,11 @@ def test_of_a_server_that_was_a_replica_the_last_event_survived(scenario: Scenar
 
 
 @pytest.mark.parametrize("uptime", [3601, None])
-@pytest.mark.parametrize(("kind", "seen", "counts"), [("worker", 4000, 4000), ("worker", 3, 5), ("beat", 4000, 5)])
+@pytest.mark.parametrize("case", [("worker", 4000, 4000), ("worker", 3, 5), ("beat", 4000, 5)])
 def test_of_what_others_wrote_while_no_worker_came_nothing_counts_as_what_survived(
-    scenario: Scenario, uptime: int | None, kind: str, seen: int, counts: int
+    scenario: Scenario, uptime: int | None, case: tuple[Literal["worker", "beat"], int, int]
 ):
+    kind, seen, counts = case
     scenario.world.advance(-seen)
     scenario.ledger.present(Process(kind=kind, name=kind, id="1"))
     scenario.world.advance(seen)
