@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[RunningSystem]:
-    with running_system() as made:
+    with running_system(least_rights=True) as made:
         made.sandbox.control.define("daily", FileSpec="daily.csv", MaxImportFrequency=2)
         made.sandbox.drop("daily.csv", "Key,Value\n1,one\n2,two\n")
         made.worker()
@@ -167,7 +167,7 @@ def test_follow_of_an_unknown_task_is_one_line(stack: RunningSystem) -> None:
 
 
 def test_a_run_given_up_by_its_deadline_is_followed_again() -> None:
-    with running_system({"SFMC_FOLLOW_DEADLINE": "1"}) as stack:
+    with running_system({"SFMC_FOLLOW_DEADLINE": "1"}, least_rights=True) as stack:
         stack.sandbox.control.define("slow", FileSpec="slow.csv")
         stack.worker()
         stack.beat()

@@ -50,7 +50,7 @@ def start(stack: RunningSystem, key: str, *options: str) -> str:
 
 @pytest.fixture(scope="module")
 def doubt() -> Iterator[Doubt]:
-    with running_system({"SFMC_RECONCILE_DEADLINE": "2"}) as stack:
+    with running_system({"SFMC_RECONCILE_DEADLINE": "2"}, least_rights=True) as stack:
         control = stack.sandbox.control
         for key in ("applied", "lost", "unseen", "kept", "other"):
             control.define(key, FileSpec="a.csv", UpdateType="AddAndUpdate", MaxImportFrequency=1)

@@ -15,7 +15,7 @@ ROWS = "Key,Value\n1,one\n"
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[RunningSystem]:
-    with running_system() as made:
+    with running_system(least_rights=True) as made:
         made.worker()
         made.beat()
         yield made

@@ -14,7 +14,7 @@ ROWS = "Key,Value\n1,one\n"
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[RunningSystem]:
-    with running_system({"SFMC_ERROR_PAUSE": "1"}) as made:
+    with running_system({"SFMC_ERROR_PAUSE": "1"}, least_rights=True) as made:
         made.worker()
         made.beat()
         yield made

@@ -31,7 +31,7 @@ def azure(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def system(azure: Any) -> Iterator[RunningSystem]:
-    with running_system({"SFMC_SOURCE_DROP_CONNECTION": azure.connection}) as made:
+    with running_system({"SFMC_SOURCE_DROP_CONNECTION": azure.connection}, least_rights=True) as made:
         WATCH.use(azure.connection.partition("AccountKey=")[2].partition(";")[0])
         made.worker()
         made.beat()

@@ -81,7 +81,7 @@ def imported_once(system: RunningSystem, server) -> None:
 
 def test_a_file_of_an_sftp_server_is_delivered_and_its_import_completes(sftp_server, tmp_path) -> None:  # noqa: F811
     (tmp_path / "partner" / "in").mkdir(parents=True)
-    with running_system() as system, SftpTestServer(tmp_path / "partner") as partner:
+    with running_system(least_rights=True) as system, SftpTestServer(tmp_path / "partner") as partner:
         prepare(system, sftp_server)
         (partner.root / "in" / "orders_1.csv").write_bytes(CONTENT)
         fingerprint = example_of("sftp").partition('host_keys = ["')[2].partition('"')[0]
@@ -99,7 +99,7 @@ def test_an_object_of_s3_is_delivered_and_its_import_completes(form, sftp_server
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("data/export.csv", CONTENT)
-    with aws_server() as aws, running_system(aws.env) as system:
+    with aws_server() as aws, running_system(aws.env, least_rights=True) as system:
         prepare(system, sftp_server)
         queue, source = bucket_with_queue(aws)
         pattern, unpack = ("orders_*.csv", "") if form == "plain" else ("orders_*.csv.zip", '"zip"')
@@ -115,7 +115,7 @@ def test_an_object_of_s3_is_delivered_and_its_import_completes(form, sftp_server
 
 @pytest.mark.nightly
 def test_a_blob_of_azure_is_delivered_and_its_import_completes(sftp_server) -> None:  # noqa: F811
-    with small_server() as queues, blob_server() as blobs, running_system() as system:
+    with small_server() as queues, blob_server() as blobs, running_system(least_rights=True) as system:
         prepare(system, sftp_server)
         queues.make("drop")
         blobs.put("drop/in/orders_1.csv", CONTENT, "0x8D4B")
@@ -130,7 +130,7 @@ def test_a_blob_of_azure_is_delivered_and_its_import_completes(sftp_server) -> N
 def test_while_a_target_is_away_its_files_wait_in_the_queue_and_the_others_go_on(tmp_path) -> None:
     (tmp_path / "Import").mkdir()
     target = SftpTestServer(tmp_path, port=free_port())
-    with aws_server() as aws, running_system(aws.env) as system:
+    with aws_server() as aws, running_system(aws.env, least_rights=True) as system:
         system.worker()
         system.beat()
         for name in ("orders", "contacts"):
@@ -162,7 +162,7 @@ def test_on_a_terminal_a_bar_shows_how_far_a_delivery_is(sftp_server) -> None:  
     shown: list[bytes] = []
     reader = threading.Thread(target=read_all, args=(master, shown))
     reader.start()
-    with running_system() as system:
+    with running_system(least_rights=True) as system:
         system.sandbox.control.define("orders", FileSpec="orders_1.csv")
         policy = delivering(sftp_server)
         folder = system.folder / "in"
@@ -192,7 +192,7 @@ def read_all(terminal: int, shown: list[bytes]) -> None:
 
 @pytest.mark.nightly
 def test_an_object_that_was_replaced_is_set_aside_and_the_one_that_replaced_it_is_imported(sftp_server) -> None:  # noqa: F811
-    with aws_server() as aws, running_system(aws.env) as system:
+    with aws_server() as aws, running_system(aws.env, least_rights=True) as system:
         prepare(system, sftp_server)
         queue, source = bucket_with_queue(aws)
         aws.put("in/orders_1.csv", b"Key,Value\n0,old\n")
@@ -207,7 +207,7 @@ def test_an_object_that_was_replaced_is_set_aside_and_the_one_that_replaced_it_i
 
 @pytest.mark.nightly
 def test_a_file_is_decrypted_and_unpacked_on_the_way_and_a_damaged_one_is_rejected(sftp_server, tmp_path) -> None:  # noqa: F811
-    with running_system() as system, PgpKeys(tmp_path / "keys") as keys:
+    with running_system(least_rights=True) as system, PgpKeys(tmp_path / "keys") as keys:
         prepare(system, sftp_server)
         folder = system.folder / "in"
         folder.mkdir()
@@ -233,7 +233,7 @@ def test_a_file_that_a_partner_has_signed_is_imported_and_one_that_is_not_signed
     tmp_path,
 ) -> None:
     partner = PgpKeys(tmp_path / "partner", usage="sign")
-    with running_system() as system, PgpKeys(tmp_path / "keys") as keys, partner:
+    with running_system(least_rights=True) as system, PgpKeys(tmp_path / "keys") as keys, partner:
         prepare(system, sftp_server)
         folder = system.folder / "in"
         folder.mkdir()

@@ -46,7 +46,7 @@ def with_orders(system: RunningSystem) -> RunningSystem:
 
 
 def test_a_file_of_a_folder_is_delivered_and_its_import_completes(sftp_server) -> None:  # noqa: F811
-    with running_system() as started:
+    with running_system(least_rights=True) as started:
         system = with_orders(started)
         serve(sftp_server, system)
         folder = system.folder / "in"
@@ -64,7 +64,7 @@ def test_a_file_of_a_folder_is_delivered_and_its_import_completes(sftp_server) -
 
 @pytest.mark.nightly
 def test_a_scan_delivers_what_has_no_request_yet_and_twice_submits_nothing_new(sftp_server) -> None:  # noqa: F811
-    with running_system() as started:
+    with running_system(least_rights=True) as started:
         system = with_orders(started)
         serve(sftp_server, system)
         policy = use_policy(system, example(sftp_server) + source(system.folder / "in"))
@@ -79,7 +79,7 @@ def test_a_scan_delivers_what_has_no_request_yet_and_twice_submits_nothing_new(s
 
 
 def test_a_scan_says_of_what_cannot_be_delivered_now_that_it_waits(sftp_server) -> None:  # noqa: F811
-    with running_system() as system:
+    with running_system(least_rights=True) as system:
         policy = use_policy(system, example(sftp_server) + source(system.folder / "in"))
         system.sandbox.control.define("orders", FileSpec="orders_1.csv")
         (system.folder / "in" / "orders_1.csv").write_text(ROWS)
@@ -91,7 +91,7 @@ def test_a_scan_says_of_what_cannot_be_delivered_now_that_it_waits(sftp_server) 
 
 
 def test_files_with_one_name_at_the_target_are_each_imported_and_never_sent_again(sftp_server) -> None:  # noqa: F811
-    with running_system() as started:
+    with running_system(least_rights=True) as started:
         system = with_orders(started)
         system.sandbox.control.define("orders", FileSpec="orders.csv", MaxImportFrequency=0)
         serve(sftp_server, system)
@@ -117,7 +117,7 @@ def test_files_with_one_name_at_the_target_are_each_imported_and_never_sent_agai
 
 @pytest.mark.nightly
 def test_the_scans_beside_a_source_deliver(sftp_server) -> None:  # noqa: F811
-    with running_system() as started:
+    with running_system(least_rights=True) as started:
         system = with_orders(started)
         serve(sftp_server, system)
         folder = system.folder / "in"
@@ -131,7 +131,7 @@ def test_the_scans_beside_a_source_deliver(sftp_server) -> None:  # noqa: F811
 
 
 def test_a_definition_that_reads_elsewhere_is_said_in_one_line_and_nothing_starts(sftp_server) -> None:  # noqa: F811
-    with running_system() as system:
+    with running_system(least_rights=True) as system:
         policy = use_policy(system, example(sftp_server) + source(system.folder / "in"))
         assert Conversation(system.sandbox).create(location("partner sftp")).text("OverallStatus") == "OK"
         elsewhere = {"CustomerKey": "partner sftp"}
@@ -150,7 +150,7 @@ def location(key: str) -> str:
 @pytest.mark.parametrize("deliver", [pytest.param(each, marks=pytest.mark.nightly) for each in ("s3", "import-bucket")])
 def test_a_file_is_delivered_to_s3_and_its_import_completes(deliver) -> None:
     # The sandbox reads folders, so the bucket has a copy in the folder of the location.
-    with aws_server() as aws, running_system(aws.env) as started:
+    with aws_server() as aws, running_system(aws.env, least_rights=True) as started:
         system = with_orders(started)
         aws.bucket("imports-of-acme")
         assert Conversation(system.sandbox).create(location("Import bucket")).text("OverallStatus") == "OK"

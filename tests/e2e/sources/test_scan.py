@@ -20,7 +20,7 @@ ROWS = "Key,Value\n1,one\n"
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[RunningSystem]:
-    with running_system() as made:
+    with running_system(least_rights=True) as made:
         made.worker()
         made.beat()
         control = made.sandbox.control
@@ -35,7 +35,7 @@ def system() -> Iterator[RunningSystem]:
 @pytest.fixture
 def idle() -> Iterator[RunningSystem]:
     """Without workers: requests are recorded only."""
-    with running_system() as made:
+    with running_system(least_rights=True) as made:
         yield made
 
 

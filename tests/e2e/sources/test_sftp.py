@@ -22,7 +22,7 @@ KILLED_AT = [
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[RunningSystem]:
-    with running_system() as made:
+    with running_system(least_rights=True) as made:
         made.worker()
         made.beat()
         names = ["orders_1", *(f"orders_{number}" for number in range(2, 2 + len(STEPS))), "orders_8", "orders_9"]

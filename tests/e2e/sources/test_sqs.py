@@ -36,7 +36,7 @@ def queue(aws: AwsServer) -> str:
 
 @pytest.fixture(scope="module")
 def system(aws: AwsServer) -> Iterator[RunningSystem]:
-    with running_system(aws.env) as made:
+    with running_system(aws.env, least_rights=True) as made:
         made.worker()
         made.beat()
         made.sandbox.control.define("orders", FileSpec="orders_9.csv")
