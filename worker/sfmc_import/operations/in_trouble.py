@@ -56,7 +56,8 @@ def _failing(view: RequestView) -> Hit | None:
 
 def _error_of(view: RequestView) -> LastError | None:
     now = view.waiting or view.attempting
-    return None if now is None else now.last_error
+    error = None if now is None else now.last_error
+    return None if error is None or error.is_past else error
 
 
 def _reason(view: RequestView, wait: WaitingView | None, error: LastError | None) -> str | None:
