@@ -23,7 +23,7 @@ OF_OURS = frozenset({"quota", "budget", "running_limit", "circuit_open"})
 _FAILING = frozenset({"circuit_open", "rate_limited", "backoff", "reconciling", "following"})
 """Reasons to wait that something at Marketing Cloud, or on the way to it, may have."""
 
-_WHAT = {"following": "runs need a look", "reconciling": "starts in doubt cannot be looked for"}
+_WHAT = {"following": "runs need a look", "reconciling": "starts are in doubt"}
 
 
 def fix_of(code: str, settings: Settings) -> str:

@@ -104,7 +104,7 @@ def advice_for(codes: tuple[str, ...], login: Login = "") -> str:
     to_do = next((fix for fix in fixes if not fix.startswith("wait:")), None)
     if to_do is None:
         return "Requests go on by themselves."
-    return f"To do: {to_do}. Requests go on by themselves after that."
+    return f"To do: {to_do}." if to_do == _REPORT else f"To do: {to_do}. Requests go on by themselves after that."
 
 
 RESUME = "resume what is paused; it goes on by itself after that"
@@ -123,5 +123,5 @@ def advice_for_wait(code: str | None, status: str | None, login: Login, reason: 
 
 
 def with_what_follows(fix: str, follows: str) -> str:
-    """Add what happens by itself after what somebody did."""
-    return fix if fix.startswith("wait:") else f"{fix}; {follows} after that"
+    """Add what happens by itself after what somebody did; a report changes nothing."""
+    return fix if fix.startswith("wait:") or fix == _REPORT else f"{fix}; {follows} after that"

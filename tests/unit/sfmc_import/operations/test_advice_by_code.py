@@ -11,7 +11,7 @@ from sfmc_import.cli.doctor_starts import NO_WORKER, unanswered
 from sfmc_import.cli.folder_lines import alarm_lines
 from sfmc_import.cli.overview import trouble_line
 from sfmc_import.cli.requests_shown import request_lines, table_lines
-from sfmc_import.operations.fixing import FIXES, OTHER, fix_for
+from sfmc_import.operations.fixing import FIXES, OTHER, advice_for, fix_for
 from sfmc_import.operations.folders import sorted_out
 from sfmc_import.operations.requests import advised
 from sfmc_import.operations.troubles import sorted_out as troubles_of
@@ -142,3 +142,7 @@ def test_doctor_says_of_a_worker_that_is_gone_that_its_requests_go_on() -> None:
 
     assert finding.text == f"1 request has a worker that is gone: {gone.text}"
     assert (finding.fix.startswith("nothing for the requests"), without.fix) == (True, NO_WORKER)
+
+
+def test_nothing_is_said_to_go_on_after_a_report() -> None:
+    assert "after that" not in str(request("a start", "http_400").advice) + advice_for(("http_400",))
