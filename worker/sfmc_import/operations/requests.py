@@ -42,8 +42,13 @@ def show(access: ReadAccess, request_id: str) -> RequestView:
     """Give one request; raises NotFoundError."""
     found = read_views(access, [spelled(access, request_id)])
     if not found:
-        raise NotFoundError(f"there is no request {request_id}{said_of_loss(access)}", UNKNOWN)
+        raise no_request(access, request_id)
     return found[0]
+
+
+def no_request(access: ReadAccess, request_id: str) -> NotFoundError:
+    """Say that there is none of this id, and why."""
+    return NotFoundError(f"there is no request {request_id}{said_of_loss(access)}", UNKNOWN)
 
 
 def spelled(access: ReadAccess, request_id: str) -> str:
