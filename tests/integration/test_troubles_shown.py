@@ -313,7 +313,7 @@ def test_doctor_says_of_a_circuit_of_a_login_whose_it_is_and_until_when(world: W
 
     [finding] = check_circuits(settings)
 
-    assert re.search(r"for business unit 5 with this login since .* UTC, next try at .* UTC, and starts", finding.text)
+    assert re.search(r"for business unit 5 with one login since .* UTC, next try at .* UTC, and starts", finding.text)
     assert finding.text.endswith("login_failed: no (failed for client id abcd…)")
     assert "restart every process that has another login" in finding.fix
 

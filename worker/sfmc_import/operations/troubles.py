@@ -1,6 +1,7 @@
 """What keeps every request of a business unit waiting: since when, the codes, and what somebody must do."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -58,6 +59,10 @@ class TroubleView(View):
         """What it holds for."""
         return f"business unit {self.mid}" if self.mid else "all business units"
 
+    def next_try(self, now: datetime) -> str:
+        """When the first is tried anew; empty where that is not known, or past."""
+        return f" Next try at {self.until:%H:%M:%S} UTC." if self.until and self.until > now else ""
+
     @property
     def affected(self) -> str:
         """Which requests it hits, and what becomes of them if nothing changes; empty where none is known."""
@@ -104,7 +109,7 @@ def sorted_out(
     groups = groupby(sorted(hit, key=Hit.place), key=Hit.place)
     found = [_trouble(*place, list(hits), circuits, login) for place, hits in groups]
     idle = (each for each in circuits if not any(_says(trouble, each) for trouble in found))
-    return (*(_of_circuit(each, login) for each in idle), *found)
+    return (*(_of_circuit(each, login, is_met=any(_meets(one, each) for one in found)) for each in idle), *found)
 
 
 def _says(trouble: TroubleView, circuit: OpenCircuit) -> bool:
@@ -112,17 +117,23 @@ def _says(trouble: TroubleView, circuit: OpenCircuit) -> bool:
     return trouble.reason in _OF_CIRCUITS and circuit.holds(trouble.mid) and circuit.code in trouble.codes
 
 
-def _of_circuit(circuit: OpenCircuit, login: Login) -> TroubleView:
-    """Say of a circuit that no request has met yet what the next file or request will."""
+def _meets(trouble: TroubleView, circuit: OpenCircuit) -> bool:
+    """Tell whether runs, or starts in doubt, cannot be asked for because of this circuit."""
+    return circuit.holds(trouble.mid) and circuit.code in trouble.codes
+
+
+def _of_circuit(circuit: OpenCircuit, login: Login, *, is_met: bool) -> TroubleView:
+    """Say of a circuit that no request which waits to start has met yet what the next file or request will."""
     whose = "with one login" if circuit.is_of_login else "to Marketing Cloud"
     failed = f": {clause(hidden(circuit.text))}" if circuit.text else ""
     verb = "failed" if circuit.is_untried else "fail"
     known_by = "" if circuit.is_untried else circuit.by
     by = f" It failed for {known_by}." if known_by else ""
+    follows = NO_ONE_TRIES if circuit.is_untried else WHAT_COMES_WAITS if is_met else NO_FILE_STARTS
     return TroubleView(
         mid=circuit.mid,
         reason=_HELD,
-        text=f"Calls {whose} {verb}{failed}.{by} {NO_ONE_TRIES if circuit.is_untried else NO_FILE_STARTS}",
+        text=f"Calls {whose} {verb}{failed}.{by} {follows}",
         since=time_of(circuit.since),
         until=None if circuit.is_untried else time_of(circuit.until),
         codes=(circuit.code,) if circuit.code else (),
@@ -142,6 +153,7 @@ NO_REQUEST_TRIED = (
 NO_FILE_STARTS = (
     "No request waits for it yet: what comes will, and new definitions are not seen. One call at a time tries again."
 )
+WHAT_COMES_WAITS = "What comes will wait for it, and new definitions are not seen. One call at a time tries again."
 
 
 def _are_untried(mid: str, reason: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> bool:

@@ -9,7 +9,7 @@ from sfmc_import.cli.overview import trouble_line
 from sfmc_import.operations.fixing import fix_for
 from sfmc_import.operations.in_trouble import LONG_SECONDS
 from sfmc_import.operations.open_circuits import OpenCircuit
-from sfmc_import.operations.troubles import LOOK_AT_RUNS, NO_REQUEST_TRIED, TroubleView, sorted_out
+from sfmc_import.operations.troubles import LOOK_AT_RUNS, NO_REQUEST_TRIED, WHAT_COMES_WAITS, TroubleView, sorted_out
 from sfmc_import.operations.views import RequestView, WorkerView, request_view
 from sfmc_import.waiting import NOT_FOUND_OUT, REASONS, TAKEN, UNANSWERED, waiting_of
 
@@ -111,6 +111,16 @@ def test_a_request_whose_circuit_no_process_tries_has_no_next_try_and_does_not_s
     (trouble,) = sorted_out([held], [dead], "oauth", NOW)
 
     assert (trouble.text, trouble.until) == (NO_REQUEST_TRIED, None)
+
+
+def test_a_circuit_that_runs_wait_for_is_not_said_to_be_met_by_none() -> None:
+    run = view(state="started", waits_because="following", last_error=error("login_failed"), follow_until=NOW + 60)
+    circuit = OpenCircuit(mid=MID, code="login_failed", since=NOW - 9, until=NOW + 9)
+    of_circuit, of_run = sorted_out([run], [circuit], "oauth", NOW)
+
+    assert (of_circuit.text.endswith(WHAT_COMES_WAITS), of_run.reason) == (True, "following")
+    assert f" Next try at {at(9):%H:%M:%S} UTC. " in trouble_line(of_circuit, NOW)
+    assert "Next try" not in trouble_line(of_circuit, NOW + 60)
 
 
 def test_a_run_with_an_odd_status_has_one_advice() -> None:
