@@ -208,9 +208,12 @@ def said_of_question(since: float | None) -> str:
 
 
 def dated(error: Mapping[str, Any], reason: str) -> dict[str, Any]:
-    """Give what failed last with its times in seconds; it is past where the request waits for another reason."""
-    if reason in NO_FAILURE and error["code"] != reason:
-        return {**error, "at": error["at"] / 1000, "since": None, "is_past": True}
+    """Give what failed last with its times in seconds; it is past where the request waits for another reason.
+
+    Nothing fails now in a wait that is no failure, also where the wait itself is noted as what failed.
+    """
+    if reason in NO_FAILURE:
+        return {**error, "at": error["at"] / 1000, "since": None, "is_past": error["code"] != reason}
     return {**error, "at": error["at"] / 1000, "since": error.get("since", error["at"]) / 1000}
 
 

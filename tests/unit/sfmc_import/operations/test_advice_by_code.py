@@ -52,6 +52,15 @@ def test_a_wait_that_is_no_failure_has_the_failure_before_it_as_past_and_no_advi
             assert ("SFMC_AUTH_URL" in text, "since 0" in text, "fails since" in text) == (False, False, False)
 
 
+def test_a_pause_that_a_retry_met_does_not_fail_since_the_outage_before_it() -> None:
+    error = {"code": "paused", "text": "night", "at": NOW * 1000 - 9000, "since": NOW * 1000 - 60_000}
+    record = {"state": "retrying", "waits_because": "paused", "last_error": error, "mid": "5", "customer_key": "K"}
+    view = request_view("r", record, waiting_of(record, NOW + 5))
+
+    assert (view.waiting is not None and view.waiting.last_error is not None) is True
+    assert "fails since" not in texts(request_lines(view, NOW))
+
+
 def folder(code: str) -> FolderView:
     file = {"name": "a.csv", "reason": "unavailable", "since": NOW, "text": "no", "code": code}
     said = {"folder": "/in", "location": "/in", "state": "watched", "files": [file], "more": 0}
