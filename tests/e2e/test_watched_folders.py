@@ -120,9 +120,12 @@ def test_files_that_wait_for_marketing_cloud_are_an_alarm_in_status_show_and_doc
         [(level, text, _)] = levels(place, "folder")
 
     for said in (whole, text):
-        assert "1 file waits in it: Redis or the list of definitions does not answer (Cannot read the def" in said
+        assert (
+            "1 file in it is not looked at: Redis or the list of definitions does not answer (Cannot read the def"
+            in said
+        )
         assert "token_unavailable" in said
-    assert f"folder {place.folder}: 1 file waits" in whole.partition("due next")[0]
+    assert f"folder {place.folder}: 1 file in it is not looked at" in whole.partition("due next")[0]
     assert (one.returncode, level) == (0, "fail")
     assert one.stdout.startswith(f"no request yet: it waits in folder {place.folder}, read by ")
 

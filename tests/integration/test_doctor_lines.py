@@ -59,3 +59,12 @@ def test_doctor_says_of_right_lines_that_they_are_valid(tmp_path: Path) -> None:
     right = '[[source]]\nname = "arr"\nkind = "folder"\npath = "/data/in"\n'
 
     assert "all are valid" in doctor(tmp_path, right, API).output
+
+
+def test_doctor_names_the_wrong_lines_of_others_too_where_a_schedule_is_wrong(tmp_path: Path) -> None:
+    schedule = '[[source]]\nname = "night"\nkind = "schedule"\ncustomer_key = "K"\ncron = "nonsense"\n'
+    said = " ".join(doctor(tmp_path, WRONG + schedule, REDIS).output.split())
+
+    assert "nonsense" in said
+    assert "[[source]] partner folder: " in said
+    assert "[[target]] ftp kind: " in said

@@ -17,6 +17,7 @@ from sfmc_import.events import kind
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations import forgetting, in_doubt, requests, servers
 from sfmc_import.operations.errors import NotFoundError
+from sfmc_import.operations.fixing import fix_for
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.overview import overview
 from sfmc_import.operations.status import standing, status
@@ -48,7 +49,9 @@ def test_files_that_wait_for_the_account_are_a_banner_on_the_first_page_and_in_t
     page = world.person("viewer").see("/").text
     [folder] = world.ask("GET", "/v1/status").json()["folders"]
 
-    assert "3 files wait in it: Redis or the list of definitions does not answer (no (login_failed))" in page
+    assert (
+        "3 files in it are not looked at: Redis or the list of definitions does not answer (no (login_failed))" in page
+    )
     assert "To do: <bdi>check the login: SFMC_CLIENT_ID" in page
     assert (folder["is_trouble"], folder["waiting"], folder["watchers"]) == (True, 3, ["h:1:x"])
     assert folder == world.ask("GET", "/v1/folders").json()[0]
@@ -92,7 +95,7 @@ def test_a_source_that_does_not_answer_says_when_it_is_asked_again(
                     }
                 ]
             },
-            "is not delivered yet (target ftp: no space), since 20",
+            "1 file in it is not delivered yet (target ftp: no space), since 20",
             "see the target",
         ),
     ],
@@ -142,7 +145,10 @@ def test_a_file_with_a_request_that_waits_again_is_shown_with_both(
     said = " ".join(capsys.readouterr().out.split())
 
     assert "no request yet" not in said
-    assert "a file of this name that has no request of its own yet waits in folder /data/in" in said
+    assert (
+        "a file of this name that is not looked at, so it may be that of this request or a new one, waits in folder"
+        in said
+    )
 
     assert (whole["request_id"], whole["folders"][0]["folder"]) == (request, "/data/in")
     assert request in world.person("viewer").see("/search?q=orders.csv").text
@@ -174,6 +180,7 @@ def test_a_list_of_definitions_that_is_old_is_said_with_its_begin_wherever_files
     assert (finding.level, said in finding.text, "check the network" in finding.fix) == ("warn", True, True)
     [file] = whole["folders"][0]["files"] or whole["folders"][1]["files"]
     assert "by a list of definitions that cannot be read anew since 20" in file["text"]
+    assert file["advice"].startswith(fix_for("refused", ""))
     assert [each["mid"] for each in world.ask("GET", "/v1/unmatched").json()["old_definitions"]] == [MID]
     assert world.ask("GET", "/v1/unmatched?mid=7").json()["old_definitions"] == []
 
@@ -198,6 +205,7 @@ def test_a_file_without_a_definition_says_that_the_list_may_be_old_while_no_call
 
     assert (trouble["mid"], trouble["codes"], trouble["until"] is not None) == (MID, ["token_refused"], True)
     assert "the list of definitions may be old: calls fail since 20" in file["text"]
+    assert file["advice"].startswith(fix_for("token_refused", ""))
     assert (old["mid"], old["text"]) == (MID, "no right (failed for client a)")
     assert "they cannot be read anew since 20" in " ".join(capsys.readouterr().out.split())
     for path in ("/", "/unmatched", "/search?q=a.csv"):
@@ -277,7 +285,7 @@ def test_a_request_names_the_folder_of_its_file_that_cannot_be_read(
     [
         ("push:hook", "NO SERVER TAKES what is posted (it was run last on h)", "start the server again, or let it be"),
         ("schedule:night", "NO BEAT RUNS IT (it was run last on h)", "start a beat again, or let it be forgotten"),
-        ("source:drop", "NO WATCHER READS IT (it was read last on h)", "start its watcher again"),
+        ("source:drop", "NO PROCESS READS IT (it was run last on h)", "start its process again"),
     ],
 )
 def test_a_source_whose_process_vanished_is_an_alarm_in_the_words_of_that_process(

@@ -12,6 +12,7 @@ from sfmc_import.cli.main import cli
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.operations.status import status
+from sfmc_import.outage_memory import OutageMemory
 from sfmc_import.processes import LATE_SECONDS, Process
 from sfmc_import.settings import load
 from tests.support.console import MID, World, console_over
@@ -81,6 +82,28 @@ def test_since_when_a_server_is_a_replica_is_known_by_the_last_heartbeat_that_it
     begun = f", since {first.not_before:%Y-%m-%d %H:%M:%S} UTC"
     assert (first.since, f"{begun} or later: then it took the last heartbeat of a process" in shown) == (None, True)
     assert (again.not_before, again.since is not None) == (first.not_before, True)
+
+
+def test_what_was_met_before_the_last_heartbeat_is_no_begin_of_what_keeps_redis_from_writes_now(
+    own_valkey: Any,
+) -> None:
+    settings = load({"SFMC_REDIS_URL": own_valkey.url, "SFMC_ACCOUNT_ID": MID})
+    access = ReadAccess(settings)
+    open_ledger(settings).present(WORKER)
+    taken = access.reader.now() - LATE_SECONDS - 60
+    access.client.zadd(access.keys.processes, {WORKER.as_text(): taken * 1000})
+    access.__dict__["outages"] = OutageMemory(iter([taken - 180, *(taken + 70 + each for each in range(9))]).__next__)
+    access.outages.failed("writes of Redis")
+    with Redis.from_url(own_valkey.url) as client:
+        client.replicaof("127.0.0.1", 9)
+        try:
+            [first], [again] = status(access).servers, status(access).servers
+        finally:
+            client.replicaof("NO", "ONE")
+
+    assert first.not_before is not None
+    assert first.not_before.timestamp() == pytest.approx(taken, abs=0.01)
+    assert (first.since, again.since is not None and again.since > first.not_before) == (None, True)
 
 
 def ended(world: World, scope: str) -> str:

@@ -129,7 +129,8 @@ def test_a_run_that_cannot_be_asked_for_is_a_trouble_with_its_code(world: World)
     assert "<code>read_timeout</code> no answer in time" in page
     assert "; it fails since <time" in page
     assert f"To do: {fix_for('read_timeout', '')}" in page
-    assert requests.show(world.access, request_id).advice == advice_for_wait("read_timeout", None, "")
+    advice = f"{advice_for_wait('read_timeout', None, '')}, once sfmc-import worker and sfmc-import beat run"
+    assert requests.show(world.access, request_id).advice == advice
     ledger.progressed(run, "Processing", 30)
     assert [each for each in status(world.access).troubles if each.reason == "following"] == []
 
@@ -312,7 +313,7 @@ def test_doctor_says_of_a_circuit_of_a_login_whose_it_is_and_until_when(world: W
 
     [finding] = check_circuits(settings)
 
-    assert re.search(r"for business unit 5 with this login since .* UTC, next try at .* UTC, and starts", finding.text)
+    assert re.search(r"for business unit 5 with one login since .* UTC, next try at .* UTC, and starts", finding.text)
     assert finding.text.endswith("login_failed: no (failed for client id abcd…)")
     assert "restart every process that has another login" in finding.fix
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sfmc_import.waiting import dated, deadline_of
+from sfmc_import.waiting import dated, deadline_of, waited_for
 
 ASKED_BEFORE = "Marketing Cloud is asked what must be known before the start; it has not answered yet."
 SENT = "The start was sent, and Marketing Cloud has not answered yet. Without an answer its run is looked for."
@@ -42,7 +42,7 @@ def attempt_of(record: Mapping[str, Any]) -> Attempt | None:
         since=record.get("since"),
         waited=record.get("waited") or None,
         waited_since=record.get("waited_since"),
-        last_error=None if error is None else dated(error),
+        last_error=None if error is None else dated(error, waited_for(record, "")),
         deadline=deadline,
         then=then,
         text=SENT if is_sent else ASKED_BEFORE,

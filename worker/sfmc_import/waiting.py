@@ -93,6 +93,9 @@ def is_odd(status: str | None) -> bool:
     return bool(status) and (status == "Unknown" or status not in RUNNING)
 
 
+NO_FAILURE = frozenset({"not_before", "window", "single_flight", "after", "paused", "worker_lost"})
+"""Reasons to wait that are no failure of a call: what failed before such a wait does not hold the request now."""
+
 OPEN_ENDED = frozenset({"queued", "single_flight", "after"})
 """Reasons without a time: what ends the wait is an event, not the clock."""
 
@@ -120,8 +123,9 @@ class Waiting:
     """Why a request waits; times in seconds since 1970.
 
     `until` is when it is decided anew; None where no time ends the wait. `held_by` is the request in its way,
-    `attempts` how often it was tried, `last_error` what failed last: code, text, at, since. At the `deadline` it is
-    given up, and `then` is its state; both are None where no time does that, as while the whole account cannot be used.
+    `attempts` how often it was tried, `last_error` what failed last: code, text, at, since, is_past. At the `deadline`
+    it is given up, and `then` is its state; both are None where no time does that, as while the whole account cannot
+    be used.
     `asked_since` is since when a worker asks for its definition or its run, without an answer yet.
     """
 
@@ -153,7 +157,7 @@ def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | Non
         until=None if reason in OPEN_ENDED else due_at,
         held_by=record.get("waits_behind") or None,
         attempts=record.get("attempt", 0),
-        last_error=None if error is None else dated(error),
+        last_error=None if error is None else dated(error, waited_for(record, str(reason))),
         deadline=deadline,
         then=then,
         asked_since=asked_since,
@@ -203,9 +207,19 @@ def said_of_question(since: float | None) -> str:
     return f" It is asked since {datetime.fromtimestamp(since, UTC):%H:%M:%S} UTC, without an answer yet."
 
 
-def dated(error: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what failed last with its times in seconds."""
+def dated(error: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """Give what failed last with its times in seconds; it is past where the request waits for another reason.
+
+    Nothing fails now in a wait that is no failure, also where the wait itself is noted as what failed.
+    """
+    if reason in NO_FAILURE:
+        return {**error, "at": error["at"] / 1000, "since": None, "is_past": error["code"] != reason}
     return {**error, "at": error["at"] / 1000, "since": error.get("since", error["at"]) / 1000}
+
+
+def waited_for(record: Mapping[str, Any], reason: str) -> str:
+    """Give the reason of a wait; an attempt, and the wait for a worker before it, end no wait."""
+    return record.get("waited") or reason if reason in _BETWEEN else reason
 
 
 def deadline_of(record: Mapping[str, Any], reason: str) -> tuple[float | None, str | None]:
@@ -215,7 +229,7 @@ def deadline_of(record: Mapping[str, Any], reason: str) -> tuple[float | None, s
     """
     error = record.get("last_error")
     code = "" if error is None else str(error["code"])
-    reason = record.get("waited") or reason if reason in _BETWEEN else reason
+    reason = waited_for(record, reason)
     found = [(record["expires"], "expired")] if "expires" in record and record["state"] in _BEFORE_A_START else []
     if code not in _ENDS_NO_REQUEST:
         found += _own_deadline(record, reason)

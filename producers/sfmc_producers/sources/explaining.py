@@ -227,7 +227,7 @@ def _rule(number: int, tried: Tried, own: int) -> Rule:
 
 def _nothing(routing: Routing | None) -> Decided:
     if routing is None:
-        return Decided(what="unknown", text="the definitions cannot be read now; the file waits")
+        return Decided(what="unknown", text="the definitions cannot be read now; a file that has no request yet waits")
     assert not isinstance(routing, Routed)
     reason = getattr(routing, "reason", "ambiguous_route")
     return Decided(what="nothing", reason=reason, text=f"nothing is started: {routing.text}")

@@ -251,7 +251,8 @@ def _all(role: RoleName, wrong_lines: WrongLines) -> Iterator[Finding]:
             return
         settings = load(os.environ, marketing_cloud=True)
     except SettingsError as error:
-        yield from (Finding("fail", "settings", problem) for problem in error.problems)
+        problems = dict.fromkeys([*error.problems, *_all_problems(wrong_lines)])
+        yield from (Finding("fail", "settings", problem) for problem in problems)
         yield from _check_redis_only(role)
         return
     count, routes = len(settings.policies.definitions), len(settings.routes)
@@ -263,6 +264,15 @@ def _all(role: RoleName, wrong_lines: WrongLines) -> Iterator[Finding]:
     yield from check_circuits(settings)
     yield from check_starts(settings)
     yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
+
+
+def _all_problems(wrong_lines: WrongLines) -> list[str]:
+    """Give what is wrong in the lines of sources and targets too, where other settings are wrong."""
+    try:
+        load(os.environ, more=wrong_lines)
+    except SettingsError as error:
+        return list(error.problems)
+    return []
 
 
 def _settings(settings: Settings, wrong_lines: WrongLines, more: str) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ OF_OURS = frozenset({"quota", "budget", "running_limit", "circuit_open"})
 _FAILING = frozenset({"circuit_open", "rate_limited", "backoff", "reconciling", "following"})
 """Reasons to wait that something at Marketing Cloud, or on the way to it, may have."""
 
-_WHAT = {"following": "runs need a look", "reconciling": "starts in doubt cannot be looked for"}
+_WHAT = {"following": "runs need a look", "reconciling": "starts are in doubt"}
 
 
 def fix_of(code: str, settings: Settings) -> str:
@@ -46,12 +46,13 @@ def check_circuits(settings: Settings) -> Iterator[Finding]:
 
 def _of_circuit(circuit: OpenCircuit, settings: Settings) -> Finding:
     about = f"business unit {circuit.mid}" if circuit.mid else "the whole account"
-    whose = " with this login" if circuit.is_of_login else ""
+    whose = " with one login" if circuit.is_of_login else ""
     if circuit.is_untried:
         return _of_untried(circuit, f"{about}{whose}", settings)
     by = f" (failed for {circuit.by})" if circuit.by else ""
     times = _times(circuit.since, circuit.until)
-    text = f"no call is made for {about}{whose}{times}, and starts wait: {circuit.code}: {circuit.text or '-'}{by}"
+    which = "starts of processes that have it" if circuit.is_of_login else "starts"
+    text = f"no call is made for {about}{whose}{times}, and {which} wait: {circuit.code}: {circuit.text or '-'}{by}"
     return Finding("fail", "calls", text, fix_of(circuit.code, settings))
 
 

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import click
 from redis import Redis
@@ -78,14 +80,28 @@ def _server(
         condition = inspect_server(client)
     except (RedisError, OSError) as error:
         wrong = trouble(error, place, variable, probe=True)
-        yield Finding("fail", name, wrong.text, f"{wrong.fix}; {SINCE_WHEN}" if wrong.is_away else wrong.fix)
+        since = _away_since(settings) if name == "broker" else ""
+        more = f"; {SINCE_WHEN}" if wrong.is_away and not since else ""
+        yield Finding("fail", name, f"{wrong.text}{since}", f"{wrong.fix}{more}")
         return False
     yield Finding("ok", name, f"{place.shown} answers")
     holds: Holds = "all" if is_alone else "queue" if name == "broker" else "ledger"
     found = check_server(condition, durability=settings.durability, replicas=settings.wait_replicas, holds=holds)
-    yield from found
+    # Of two servers each line says which one it is about.
+    which = "" if is_alone else f"{'broker' if name == 'broker' else 'ledger'}: "
+    yield from (replace(each, text=f"{which}{each.text}") for each in found)
     # A server that is too old is asked nothing else.
     return len(found) > 1
+
+
+def _away_since(settings: Settings) -> str:
+    """Say since when a beat cannot reach the broker; empty where none has noted it."""
+    with connect(settings.redis, retries=0) as client:
+        try:
+            since = LedgerReader(client, Keys(settings.prefix)).broker_away_since()
+        except LedgerUnavailableError:
+            return ""
+    return "" if since is None else f", since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _ledger(client: Redis, settings: Settings, *, takes_writes: bool) -> Iterator[Finding]:

@@ -9,6 +9,9 @@ from sfmc_import.operations.folders import readers, sentence, title, tried_again
 from sfmc_import.operations.outdated import OldDefinitionsView
 from sfmc_import.operations.views import FolderFileView, FolderView
 
+NAMED = 3
+"""Files that a line names which is said of many."""
+
 ALARMS = 10
 """Folders in trouble that are named before the lists."""
 
@@ -42,10 +45,15 @@ def folder_lines(folders: Sequence[FolderView]) -> Iterator[str]:
 
 
 def file_lines(files: Sequence[FolderFileView]) -> Iterator[str]:
-    """Give a line for each file that waits, with the reason."""
+    """Give a line for each file that waits, with the reason; those that are not looked at for one cause have one."""
+    alike: dict[tuple[str, str | None], list[FolderFileView]] = {}
     for each in files:
+        alike.setdefault((each.text, "" if each.reason == "unavailable" else each.name), []).append(each)
+    for (text, _), found in alike.items():
+        each, names = found[0], ", ".join(file.name for file in found[:NAMED])
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
         todo = f"; to do: {each.advice}" if each.advice else ""
-        yield "  ".join(["    waits", each.name, f"{each.text}{_since(each.since)}{tried_again(each)}{todo}"])
+        yield "  ".join(["    waits", f"{names}{more}", f"{text}{_since(each.since)}{tried_again(each)}{todo}"])
 
 
 def _looked(folder: FolderView) -> str:

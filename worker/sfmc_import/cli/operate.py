@@ -74,10 +74,15 @@ def _show_waiting(file: str, folders: Sequence[FolderView], *, as_json: bool) ->
         print_lines(waiting_in_folders(folders))
 
 
+NOT_SEEN = "a file of this name that is not looked at, so it may be that of this request or a new one,"
+
+
 def waiting_in_folders(folders: Sequence[FolderView], *, is_known: bool = False) -> Iterator[Line]:
     """Say in which folders files of one name wait, and why; `is_known` where there are requests of this name."""
-    begin = "a file of this name that has no request of its own yet" if is_known else "no request yet: it"
+    of_known = "a file of this name that has no request of its own yet"
     for folder in folders:
+        are_seen = any(each.reason != "unavailable" for each in folder.files)
+        begin = (of_known if are_seen else NOT_SEEN) if is_known else "no request yet: it"
         yield f"{begin} waits in {title(folder)}, read by {', '.join(readers(folder.watchers))}"
         yield from file_lines(folder.files)
         if folder.state != "watched":

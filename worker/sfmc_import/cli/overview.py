@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import click
 
@@ -204,7 +205,8 @@ def trouble_line(trouble: TroubleView, now: float) -> str:
     said = f"{trouble.about}: {trouble.reason}{runs}{since} (code {', '.join(trouble.codes) or '-'})"
     commands = "".join(f" See: {COMMANDS[code]}" for code in trouble.codes if code in COMMANDS)
     affected = f" {trouble.affected}" if trouble.affected else ""
-    return f"{said}: {trouble.text} {trouble.advice}{commands}{affected}"
+    tried = trouble.next_try(datetime.fromtimestamp(now, UTC))
+    return f"{said}: {trouble.text}{tried} {trouble.advice}{commands}{affected}"
 
 
 def _listed(title: str, found: Sequence[RequestView], now: float, *, with_mid: bool) -> Iterator[str]:

@@ -156,12 +156,13 @@ def _moment_to_come(at: datetime, now: float) -> str:
 def _error_line(error: LastError, now: float) -> str:
     """Say what failed last, when that was, and since when it fails."""
     since = f"; it fails since {error.since:%Y-%m-%d %H:%M:%S} UTC" if _failed_before(error) else ""
-    return f"  error    {error.code}: {clause(error.text)}, {_moment(error.at, now)}{since}"
+    lead = "before" if error.is_past else "error"
+    return f"  {lead:<8} {error.code}: {clause(error.text)}, {_moment(error.at, now)}{since}"
 
 
 def short_error_lines(error: LastError, now: float) -> Iterator[str]:
     """Say the same in an entry of a list."""
-    yield f"    error {_shortened(error)}"
+    yield f"    {'before it: ' if error.is_past else ''}error {_shortened(error)}"
     since = f", since {error.since:%m-%d %H:%M:%S} UTC" if _failed_before(error) else ""
     yield f"    failed {seconds(max(0.0, now - error.at.timestamp()))} ago{since}"
 

@@ -13,7 +13,7 @@ from sfmc_import.operations import knowing, pausing
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
 from sfmc_import.operations.limits import MAX_TEXT, check_key, check_reason
 from sfmc_import.operations.pausing import pauses
-from sfmc_import.operations.requests import life, read_views
+from sfmc_import.operations.requests import life, no_request, read_views
 from sfmc_import.operations.views import ActionView, PauseView, ResumedView, scope_of, time_of
 from sfmc_import.request import StartRequest
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
@@ -29,7 +29,7 @@ def cancel(access: ReadAccess, request_id: str, operator: str, reason: str | Non
     check_reason(reason)
     state = access.ledger().cancel(request_id, operator[:MAX_TEXT], reason)
     if state is None:
-        raise NotFoundError(f"there is no request {request_id}")
+        raise no_request(access, request_id)
     if state not in {"cancelled", "start_unknown"}:
         raise ConflictError(f"request {request_id} is {state}: {_why_not_cancelled(state)}", state=state)
     _check_first(access, request_id, state, state, operator)
@@ -56,7 +56,7 @@ def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> Ac
     check_reason(reason)
     state = access.ledger().force(request_id, operator[:MAX_TEXT], reason)
     if state is None:
-        raise NotFoundError(f"there is no request {request_id}")
+        raise no_request(access, request_id)
     if state not in {"accepted", "deferred"}:
         raise ConflictError(f"request {request_id} is {state}: it does not wait for the window", state=state)
     _check_first(access, request_id, state, "operator.forced", operator)
@@ -94,7 +94,7 @@ def replay(
     _check_force(reason, force=force)
     old = access.ledger().load(request_id)
     if old is None:
-        raise NotFoundError(f"there is no request {request_id}")
+        raise no_request(access, request_id)
     done = ActionView(request_id=request_id, state="accepted", operator=operator, new_request_id=new_id or str(uuid7()))
     if new_id is not None and access.reader.request(new_id) is not None:
         if confirms:
@@ -197,7 +197,7 @@ def settle(access: ReadAccess, request_id: str, operator: str, reason: str) -> A
     check_reason(reason)
     state = access.ledger().settle(request_id, operator[:MAX_TEXT], reason)
     if state is None:
-        raise NotFoundError(f"there is no request {request_id}")
+        raise no_request(access, request_id)
     if state == "start_unknown":
         text = f"request {request_id} is start_unknown: it may have been started"
         raise ConflictError(text, _resolve_it(request_id), state)

@@ -87,11 +87,24 @@ def _with(view: RequestView, of_wait: list[str], of_attempt: list[str]) -> Reque
     """Add what is missing: an attempt needs its worker alone."""
     if view.attempting and of_attempt:
         text = " ".join([view.attempting.text or "", *of_attempt]).strip()
-        return view.model_copy(update={"attempting": view.attempting.model_copy(update={"text": text})})
+        update: dict[str, Any] = {"attempting": view.attempting.model_copy(update={"text": text})}
+        return view.model_copy(update=update | {"advice": _started_first(view.advice, of_attempt)})
     if view.waiting and of_wait and view.waiting.reason != "paused":
         text = " ".join([view.waiting.text, *of_wait])
-        return view.model_copy(update={"waiting": view.waiting.model_copy(update={"text": text})})
+        update = {"waiting": view.waiting.model_copy(update={"text": text})}
+        return view.model_copy(update=update | {"advice": _started_first(view.advice, of_wait)})
     return view
+
+
+def _started_first(advice: str | None, absent: list[str]) -> str | None:
+    """Say in an advice which processes must be started: what waits for them does not go on by itself."""
+    kinds = [kind for kind in ("worker", "beat") if any(f"start sfmc-import {kind}." in each for each in absent)]
+    names = " and ".join(f"sfmc-import {kind}" for kind in kinds)
+    if advice is None or not names:
+        return advice
+    if advice.startswith("wait:"):
+        return f"start {names}; it goes on by itself after that"
+    return f"{advice}, once {names} run{'s' if len(kinds) == 1 else ''}"
 
 
 def _answers(access: ReadAccess) -> bool:

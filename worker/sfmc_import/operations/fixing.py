@@ -107,19 +107,24 @@ def advice_for(codes: tuple[str, ...], login: Login = "") -> str:
     to_do = next((fix for fix in fixes if not fix.startswith("wait:")), None)
     if to_do is None:
         return "Requests go on by themselves."
-    return f"To do: {to_do}. Requests go on by themselves after that."
+    return f"To do: {to_do}." if to_do == _REPORT else f"To do: {to_do}. Requests go on by themselves after that."
 
 
-def advice_for_wait(code: str | None, status: str | None, login: Login) -> str | None:
+RESUME = "resume what is paused; it goes on by itself after that"
+
+
+def advice_for_wait(code: str | None, status: str | None, login: Login, reason: str = "") -> str | None:
     """Say what a person can do about a request that waits: what failed last, and what its run says that is no status.
 
-    None where nothing is to do.
+    None where nothing is to do. A pause is ended by a person, whatever failed before it.
     """
+    if reason == "paused":
+        return RESUME
     if is_odd(status):
         return "look at the run in Marketing Cloud; it is followed on until its deadline"
     return with_what_follows(fix_for(code, login), "it goes on by itself") if code else None
 
 
 def with_what_follows(fix: str, follows: str) -> str:
-    """Add what happens by itself after what somebody did."""
-    return fix if fix.startswith("wait:") else f"{fix}; {follows} after that"
+    """Add what happens by itself after what somebody did; a report changes nothing."""
+    return fix if fix.startswith("wait:") or fix == _REPORT else f"{fix}; {follows} after that"

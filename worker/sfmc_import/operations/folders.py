@@ -1,7 +1,7 @@
 """Folders that are watched, and those that no watcher reads any more: their state, which files wait in them and why."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ REASONS = {
     "unmatched": "no definition matches",
     "ambiguous": "several definitions match",
     "refused": "refused",
-    "unavailable": "Redis or the list of definitions does not answer",
+    "unavailable": "is not looked at: Redis or the list of definitions does not answer",
     "delivering": "is not delivered yet",
     "unreadable": "cannot be read",
     "unnamable": "its name is no text",
@@ -75,8 +75,13 @@ OF_ANOTHER_KIND = {
     ("push", "stopped"): ("its server was stopped", "what is posted is refused until a server is started"),
     ("schedule", "unseen"): ("NO BEAT RUNS IT", "start a beat again"),
     ("schedule", "stopped"): ("its beat was stopped", "it starts nothing until a beat is started"),
+    ("source", "unseen"): ("NO PROCESS READS IT", "start its process again (sfmc-import source)"),
+    ("source", "stopped"): (
+        "its process was stopped",
+        "what comes starts nothing until its process is started (sfmc-import source)",
+    ),
 }
-"""Other words for what a server or a beat runs: by the kind that its location begins with, and the state."""
+"""Other words for what no watcher reads: by the kind that its location begins with, and the state."""
 
 _EXPLAIN = "add a [[route]], or correct FileSpec; explain says what matches"
 FILE_ADVICE = {
@@ -121,12 +126,12 @@ class WaitingFileView(View):
 
 
 class _Said(NamedTuple):
-    """What one watcher says of one folder, and since when a list of definitions that it routes by is old."""
+    """What one watcher says of one folder, and of the list of definitions that it routes by and that is old longest."""
 
     watcher: str
     seen_at: float
     folder: Mapping[str, Any]
-    old_since: float | None = None
+    old: Mapping[str, Any] | None = None
 
     @property
     def host(self) -> str:
@@ -157,7 +162,7 @@ def sorted_out(
     said = [
         _Said(each["watcher"], each["seen_at"], folder, old)
         for each in living
-        for old in (min((old["since"] for old in said_by(each)), default=None),)
+        for old in (min(said_by(each), key=lambda old: float(old["since"]), default=None),)
         for folder in each["folders"]
     ]
     views = [*_read_now(said, seen, now, login), *_read_no_more({each.folder["location"] for each in said}, seen)]
@@ -197,7 +202,7 @@ def _view(
     heard = [each for each in group if newest - each.seen_at < HEARD_SECONDS]
     # Of two watchers the one with more to say: the other has just begun.
     said = max(heard, key=lambda each: len(each.folder["files"]))
-    folder, files = said.folder, tuple(_file(each, said.old_since) for each in said.folder["files"])
+    folder, files = said.folder, tuple(_file(each, said.old, login) for each in said.folder["files"])
     text, since = folder.get("text") or "", folder.get("since")
     if state == "replaced" and before is not None:
         text, since = f"until then it was {before.mount}, now it is {folder['mount']}", before.seen_at
@@ -238,14 +243,24 @@ BY_THE_LIST = ("unmatched", "ambiguous")
 AN_OLD_LIST = ", by a list of definitions that cannot be read anew"
 
 
-def _file(said: Mapping[str, Any], old_since: float | None) -> FolderFileView:
+def by_an_old_list(file: FolderFileView, code: str, login: Login) -> FolderFileView:
+    """Advise what helps against the failure for which a list cannot be read anew: the list may lack the definition."""
+    if file.code in OF_NEARLY_MATCHED:
+        return file
+    advice = with_what_follows(fix_for(code, login), "the file is looked at again by itself")
+    return file.model_copy(update={"advice": advice})
+
+
+def _file(said: Mapping[str, Any], old: Mapping[str, Any] | None, login: Login) -> FolderFileView:
     reason, more = REASONS.get(said["reason"], said["reason"]), said.get("text")
     text = f"{reason} ({more})" if more else reason
-    if old_since is not None and said["reason"] in BY_THE_LIST:
-        text += f"{AN_OLD_LIST} since {_date(old_since):%Y-%m-%d %H:%M:%S} UTC"
+    is_old = old is not None and said["reason"] in BY_THE_LIST
+    if old is not None and is_old:
+        text += f"{AN_OLD_LIST} since {_date(old['since']):%Y-%m-%d %H:%M:%S} UTC"
     about = {"name": said["name"], "reason": said["reason"], "text": text, "since": time_of(said.get("since"))}
     about |= {"until": time_of(said.get("until")), "advice": _advice_of_file(said)}
-    return FolderFileView(**about, size=said.get("size"), code=said.get("code"))
+    view = FolderFileView(**about, size=said.get("size"), code=said.get("code"))
+    return by_an_old_list(view, old["code"], login) if old is not None and is_old else view
 
 
 def _advice_for(files: Iterable[FolderFileView], login: Login) -> str:
@@ -322,9 +337,21 @@ def sentence(folder: FolderView) -> str:
     held = min(filter(_is_held, folder.files), key=lambda each: each.reason != _HELD_BY_ALL, default=None)
     if folder.state != "watched" or held is None:
         return f"{folder.text}{since}{tried_again(folder)}"
-    count = f"{folder.waiting} file{' waits' if folder.waiting == 1 else 's wait'}"
     at = "" if held.since is None else f", since {held.since:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{count} in it: {held.text}{at}{tried_again(held)}"
+    known = f"; {NOT_KNOWN_YET}" if held.reason == _HELD_BY_ALL else ""
+    return f"{_held_files(folder, held)}{at}{tried_again(held)}{known}"
+
+
+NOT_KNOWN_YET = "which of them have a request already is not known before"
+
+
+def _held_files(folder: FolderView, held: FolderFileView) -> str:
+    """Say how many files wait for the same reason, and what it is."""
+    same = [each for each in folder.files if each.reason == held.reason and _is_held(each)]
+    number = folder.waiting if len(same) == len(folder.files) else len(same)
+    more = " or more" if folder.more and number < folder.waiting else ""
+    is_one, said = number == 1 and not more, held.text.removeprefix("is ")
+    return f"{number}{more} file{'' if is_one else 's'} in it {'is' if is_one else 'are'} {said}"
 
 
 def tried_again(of: FolderFileView | FolderView) -> str:
@@ -332,5 +359,6 @@ def tried_again(of: FolderFileView | FolderView) -> str:
     if of.until is not None and isinstance(of, FolderFileView) and of.reason == "growing":
         return f", complete at {of.until:%H:%M:%S} UTC if it does not change"
     if of.until is not None and isinstance(of, FolderView) and of.state == "watched":
-        return f", next at {of.until:%Y-%m-%d %H:%M:%S} UTC"
+        # It is said as a number of seconds from now, so it is a little off.
+        return f", next at {of.until + timedelta(seconds=0.5):%Y-%m-%d %H:%M:%S} UTC"
     return "" if of.until is None else f", tried again at {of.until:%H:%M:%S} UTC, and on without an end"

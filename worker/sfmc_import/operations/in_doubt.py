@@ -22,10 +22,11 @@ def missing(access: ReadAccess) -> tuple[str, ...]:
 
 def folders(access: ReadAccess, named: str | None = None) -> tuple[FolderView, ...]:
     """Give the folders as `operations.folders` does, with what is in doubt of them."""
-    found = watched.folders(access.reader, login_of(access.settings), named=named)
+    login = login_of(access.settings)
+    found = watched.folders(access.reader, login, named=named)
     if any(each.state == "unseen" for each in found) and takes_no_writes(access):
         found = doubted(found)
-    return marked(found, open_circuits(access)) if any(each.files for each in found) else found
+    return marked(found, open_circuits(access), login) if any(each.files for each in found) else found
 
 
 def doubted(found: Iterable[FolderView]) -> tuple[FolderView, ...]:

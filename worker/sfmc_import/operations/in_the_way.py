@@ -64,9 +64,9 @@ def unread_sentence(folder: FolderView) -> str:
     return f"{title(folder)}: {sentence(folder)}: files that lie there are not known here; to do: {todo}"
 
 
-def said_of_unread(access: ReadAccess) -> str:
+def said_of_unread(access: ReadAccess, what: str = "it") -> str:
     """Say where a file that is not known may lie; empty where each folder is read."""
     found = [*unread(access)]
     names = ", ".join(f"{each.folder} ({sentence(each)})" for each in found[:5])
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    return f"; it may lie in a folder that is not read now: {names}{more}" if found else ""
+    return f"; {what} may lie in a folder that is not read now: {names}{more}" if found else ""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sfmc_import import faults
 from sfmc_import.operations.fixing import FIXES
 from sfmc_import.operations.views import AttemptView, LastError, RequestView, WaitingView
 from sfmc_import.waiting import NO_ANSWER, NOT_ANSWERED_CODES, NOT_REACHED, RUNNING_LIMIT, is_odd
@@ -56,7 +57,8 @@ def _failing(view: RequestView) -> Hit | None:
 
 def _error_of(view: RequestView) -> LastError | None:
     now = view.waiting or view.attempting
-    return None if now is None else now.last_error
+    error = None if now is None else now.last_error
+    return None if error is None or error.is_past else error
 
 
 def _reason(view: RequestView, wait: WaitingView | None, error: LastError | None) -> str | None:
@@ -66,6 +68,8 @@ def _reason(view: RequestView, wait: WaitingView | None, error: LastError | None
         return "following" if error is not None or is_odd(view.import_status) else None
     if wait is not None and wait.reason in ACCOUNT_WIDE:
         return None if code == RUNNING_LIMIT else wait.reason
+    if code in faults.ACCOUNT_WIDE and _is_in_doubt(view):
+        return "reconciling"
     if not _is_of_service(code):
         return None
     if wait is not None and wait.reason == "reconciling":
@@ -77,6 +81,13 @@ def _reason(view: RequestView, wait: WaitingView | None, error: LastError | None
 
 def _is_of_service(code: str) -> bool:
     return code in OF_SERVICE or (code.isdigit() and code not in FIXES)
+
+
+def _is_in_doubt(view: RequestView) -> bool:
+    """Tell whether its start is in doubt, or is sent anew after that: one that the whole account fails with is said."""
+    if view.attempting is not None:
+        return view.attempting.waited == "reconciling"
+    return view.waiting is not None and view.waiting.reason == "reconciling"
 
 
 def _is_of_look(view: RequestView, error: LastError | None) -> bool:

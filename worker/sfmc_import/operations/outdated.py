@@ -66,5 +66,5 @@ def sentence(old: OldDefinitionsView) -> str:
     read = "" if old.read_at is None else f" as they were read at {old.read_at:%Y-%m-%d %H:%M:%S} UTC"
     return (
         f"business unit {old.mid}: files are routed by definitions{read}; they cannot be read anew since"
-        f" {old.since:%Y-%m-%d %H:%M:%S} UTC (code {old.code}): {old.text.rstrip('.')}"
+        f" {old.since:%Y-%m-%d %H:%M:%S} UTC (failed last with code {old.code}): {old.text.rstrip('.')}"
     )

@@ -42,8 +42,13 @@ def show(access: ReadAccess, request_id: str) -> RequestView:
     """Give one request; raises NotFoundError."""
     found = read_views(access, [spelled(access, request_id)])
     if not found:
-        raise NotFoundError(f"there is no request {request_id}{said_of_loss(access)}", UNKNOWN)
+        raise no_request(access, request_id)
     return found[0]
+
+
+def no_request(access: ReadAccess, request_id: str) -> NotFoundError:
+    """Say that there is none of this id, and why."""
+    return NotFoundError(f"there is no request {request_id}{said_of_loss(access)}", UNKNOWN)
 
 
 def spelled(access: ReadAccess, request_id: str) -> str:
@@ -222,7 +227,7 @@ def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestVi
     held = pausing.holders(access, [record for _, record, _ in found])
     views = [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
     views = with_workers(access, views, [(record, due) for _, record, due in found])
-    return with_reasons(access, _with_advice(access, said_of_processes(access, views)))
+    return with_reasons(access, said_of_processes(access, _with_advice(access, views)))
 
 
 def _with_advice(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:
@@ -235,8 +240,9 @@ def advised(view: RequestView, login: Login) -> RequestView:
     now = view.waiting or view.attempting
     if now is None:
         return view
-    code = None if now.last_error is None else now.last_error.code
-    advice = advice_for_wait(code, view.import_status, login)
+    reason, error = "" if view.waiting is None else view.waiting.reason, now.last_error
+    code = None if error is None or error.is_past else error.code
+    advice = advice_for_wait(code, view.import_status, login, reason)
     return view if advice is None else view.model_copy(update={"advice": advice})
 
 

@@ -15,6 +15,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.key_kinds import HOME
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.limits import MAX_TEXT, check_reason
+from sfmc_import.operations.requests import no_request
 from sfmc_import.operations.views import ActionView
 from sfmc_import.ports import Refusal
 from sfmc_import.request import fold_key
@@ -80,7 +81,7 @@ def resolve(
     check_reason(reason)
     record = access.reader.request(request_id)
     if record is None:
-        raise NotFoundError(f"there is no request {request_id}", "wrong id, or it ended more than SFMC_REQUEST_TTL ago")
+        raise no_request(access, request_id)
     if task_id is not None:
         _check_open(record, task_id)
         _check_definition(access, record, _check_task(access, record, task_id, ask), ask_definition)

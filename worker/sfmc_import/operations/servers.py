@@ -62,10 +62,24 @@ def with_their_begin(
         access.outages.answered(f"writes of {server}")
     if not met:
         return ()
-    noted = {"Redis": [time_of(access.reader.full_since()), *moments], "broker": [_broker_since(access)]}
+    full = time_of(access.reader.full_since())
+    noted = {"Redis": [full, *moments], "broker": [_broker_since(access)]}
     begun = {server: min(filter(None, (at, *noted[server])), default=None) for server, at in met.items()}
     last = _last_heartbeat(access) if "Redis" in met else None
+    if full is None and _is_of_before(begun.get("Redis"), last):
+        begun["Redis"] = _noted_anew(access)
     return tuple(_with_times(each, begun[each.server], last) for each in found)
+
+
+def _is_of_before(since: datetime | None, last: datetime | None) -> bool:
+    """Tell whether Redis took a heartbeat after that: what was noted then was over. A full one takes them too."""
+    return since is not None and last is not None and since < last
+
+
+def _noted_anew(access: ReadAccess) -> datetime | None:
+    """Forget what was noted of a trouble that was over, and note the one that is met now."""
+    access.outages.answered("writes of Redis")
+    return time_of(access.outages.failed("writes of Redis"))
 
 
 def _broker_since(access: ReadAccess) -> datetime | None:

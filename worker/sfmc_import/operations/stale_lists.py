@@ -4,25 +4,25 @@ from collections.abc import Iterable, Sequence
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.operations.fixing import Login, fix_for, login_of, with_what_follows
-from sfmc_import.operations.folders import AN_OLD_LIST, BY_THE_LIST
+from sfmc_import.operations.folders import AN_OLD_LIST, BY_THE_LIST, by_an_old_list
 from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
 from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
 from sfmc_import.operations.views import FolderView, time_of
 from sfmc_import.redaction import hidden
 
 
-def marked(found: Iterable[FolderView], circuits: Sequence[OpenCircuit]) -> tuple[FolderView, ...]:
+def marked(found: Iterable[FolderView], circuits: Sequence[OpenCircuit], login: Login) -> tuple[FolderView, ...]:
     """Say of each file that a list of definitions decided about since when none is read, and for what failure."""
     known = [each for each in circuits if each.since is not None]
     first = min(known, key=lambda each: each.since or 0.0, default=None)
-    return tuple(found) if first is None else tuple(_marked(each, first) for each in found)
+    return tuple(found) if first is None else tuple(_marked(each, first, login) for each in found)
 
 
-def _marked(folder: FolderView, circuit: OpenCircuit) -> FolderView:
+def _marked(folder: FolderView, circuit: OpenCircuit, login: Login) -> FolderView:
     text = f"; the list of definitions may be old: calls fail since {time_of(circuit.since):%Y-%m-%d %H:%M:%S} UTC"
     said = f"{text} (code {circuit.code})"
     files = tuple(
-        each.model_copy(update={"text": each.text + said})
+        by_an_old_list(each.model_copy(update={"text": each.text + said}), circuit.code, login)
         if each.reason in BY_THE_LIST and AN_OLD_LIST not in each.text
         else each
         for each in folder.files

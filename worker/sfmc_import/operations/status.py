@@ -208,7 +208,8 @@ def _check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, An
     if record["known"]:
         return
     if key not in knowing.keys_of(access, mid):
-        text = f"the ledger does not know a definition {key} of business unit {mid}{said_of_unread(access)}"
+        unread = said_of_unread(access, "a file for it")
+        text = f"the ledger does not know a definition {key} of business unit {mid}{unread}"
         raise NotFoundError(text, unknown.advice(access, mid, key))
 
 

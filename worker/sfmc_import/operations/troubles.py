@@ -1,11 +1,13 @@
 """What keeps every request of a business unit waiting: since when, the codes, and what somebody must do."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.display import clause
+from sfmc_import.faults import ACCOUNT_WIDE
 from sfmc_import.operations.fixing import Login, advice_for, login_of
 from sfmc_import.operations.in_trouble import Hit, hit_of
 from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
@@ -16,6 +18,9 @@ from sfmc_import.waiting import NO_ANSWER, NOT_FOUND_OUT, UNANSWERED, sentence
 
 _HELD = "circuit_open"
 """The code of a call that was not made; what failed is the code of the circuit."""
+
+_OF_CIRCUITS = (_HELD, "rate_limited")
+"""Reasons of requests that met a circuit."""
 
 LOOKED_AT = 20
 """How many requests that are due next, and runs that are polled next, are looked at."""
@@ -53,6 +58,10 @@ class TroubleView(View):
     def about(self) -> str:
         """What it holds for."""
         return f"business unit {self.mid}" if self.mid else "all business units"
+
+    def next_try(self, now: datetime) -> str:
+        """When the first is tried anew; empty where that is not known, or past."""
+        return f" Next try at {self.until:%H:%M:%S} UTC." if self.until and self.until > now else ""
 
     @property
     def affected(self) -> str:
@@ -100,25 +109,31 @@ def sorted_out(
     groups = groupby(sorted(hit, key=Hit.place), key=Hit.place)
     found = [_trouble(*place, list(hits), circuits, login) for place, hits in groups]
     idle = (each for each in circuits if not any(_says(trouble, each) for trouble in found))
-    return (*(_of_circuit(each, login) for each in idle), *found)
+    return (*(_of_circuit(each, login, is_met=any(_meets(one, each) for one in found)) for each in idle), *found)
 
 
 def _says(trouble: TroubleView, circuit: OpenCircuit) -> bool:
-    """Tell whether a trouble of requests names this circuit."""
-    return trouble.reason == _HELD and circuit.holds(trouble.mid) and circuit.code in trouble.codes
+    """Tell whether a trouble of requests names this circuit: what is throttled waits with a reason of its own."""
+    return trouble.reason in _OF_CIRCUITS and circuit.holds(trouble.mid) and circuit.code in trouble.codes
 
 
-def _of_circuit(circuit: OpenCircuit, login: Login) -> TroubleView:
-    """Say of a circuit that no request has met yet what the next file or request will."""
+def _meets(trouble: TroubleView, circuit: OpenCircuit) -> bool:
+    """Tell whether runs, or starts in doubt, cannot be asked for because of this circuit."""
+    return circuit.holds(trouble.mid) and circuit.code in trouble.codes
+
+
+def _of_circuit(circuit: OpenCircuit, login: Login, *, is_met: bool) -> TroubleView:
+    """Say of a circuit that no request which waits to start has met yet what the next file or request will."""
     whose = "with one login" if circuit.is_of_login else "to Marketing Cloud"
     failed = f": {clause(hidden(circuit.text))}" if circuit.text else ""
     verb = "failed" if circuit.is_untried else "fail"
     known_by = "" if circuit.is_untried else circuit.by
     by = f" It failed for {known_by}." if known_by else ""
+    follows = NO_ONE_TRIES if circuit.is_untried else WHAT_COMES_WAITS if is_met else NO_FILE_STARTS
     return TroubleView(
         mid=circuit.mid,
         reason=_HELD,
-        text=f"Calls {whose} {verb}{failed}.{by} {NO_ONE_TRIES if circuit.is_untried else NO_FILE_STARTS}",
+        text=f"Calls {whose} {verb}{failed}.{by} {follows}",
         since=time_of(circuit.since),
         until=None if circuit.is_untried else time_of(circuit.until),
         codes=(circuit.code,) if circuit.code else (),
@@ -131,9 +146,20 @@ NO_ONE_TRIES = (
     "No process has tried again since its pause ended: none has a call to make, or none with this login runs. The next"
     " call tries."
 )
+NO_REQUEST_TRIED = (
+    "Calls failed, and no process has tried again since the pause after that ended: whether they work now is known when"
+    " a process with this login takes a request up."
+)
 NO_FILE_STARTS = (
     "No request waits for it yet: what comes will, and new definitions are not seen. One call at a time tries again."
 )
+WHAT_COMES_WAITS = "What comes will wait for it, and new definitions are not seen. One call at a time tries again."
+
+
+def _are_untried(mid: str, reason: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> bool:
+    """Tell whether these requests wait for a circuit whose pause is over, and that no process tries."""
+    found = [each for each in circuits if each.holds(mid) and each.code in codes]
+    return reason in _OF_CIRCUITS and bool(found) and all(each.is_untried for each in found)
 
 
 def _circuits_of(mid: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> list[OpenCircuit]:
@@ -154,13 +180,14 @@ def _trouble(mid: str, reason: str, hits: Sequence[Hit], circuits: Sequence[Open
         codes = [*(each.code for each in held_by), *(code for code in codes if code != _HELD)]
     failed_by = ", ".join(dict.fromkeys(each.by for each in held_by if each.by))
     known = tuple(dict.fromkeys(code for code in codes if code))
-    text = _sentence(reason, known, hits)
+    is_untried = _are_untried(mid, reason, known, circuits)
+    text = NO_REQUEST_TRIED if is_untried else _sentence(reason, known, hits)
     return TroubleView(
         mid=mid,
         reason=reason,
         text=f"{text} It failed for {failed_by}." if failed_by else text,
         since=min(moments, default=None),
-        until=min((each.until for each in hits if each.until is not None), default=None),
+        until=None if is_untried else min((each.until for each in hits if each.until is not None), default=None),
         codes=known,
         advice=_advice(known, hits, login),
         runs=len(hits) if reason == "following" else 0,
@@ -178,8 +205,11 @@ _LIKE_A_TIMEOUT = ("read_timeout",)
 
 def _advice(codes: tuple[str, ...], hits: Sequence[Hit], login: Login) -> str:
     is_silent = any(each.is_unanswered for each in hits)
-    advice = advice_for(codes or (_LIKE_A_TIMEOUT if is_silent else ()), login)
-    return f"To do: {LOOK_AT_RUNS}. {advice}" if any(each.odd for each in hits) else advice
+    odd = {each.odd for each in hits if each.odd}
+    failed = tuple(each for each in codes if each not in odd) or (_LIKE_A_TIMEOUT if is_silent else ())
+    if not odd:
+        return advice_for(failed, login)
+    return f"To do: {LOOK_AT_RUNS}.{f' {advice_for(failed, login)}' if failed else ''}"
 
 
 def _first_end(hits: Sequence[Hit]) -> dict[str, Any]:
@@ -191,7 +221,7 @@ def _first_end(hits: Sequence[Hit]) -> dict[str, Any]:
 def _sentence(reason: str, codes: tuple[str, ...], hits: Sequence[Hit]) -> str:
     if reason == NO_ANSWER:
         return UNANSWERED
-    if reason == "reconciling":
+    if reason == "reconciling" and not {*codes} <= ACCOUNT_WIDE:
         return NOT_FOUND_OUT
     odd = next((each.odd for each in hits if each.odd), None)
     failed = next((each.code for each in hits if each.code), "")

@@ -34,12 +34,16 @@ class View(BaseModel):
 
 
 class LastError(View):
-    """What failed last, and `since` when something fails without a success in between."""
+    """What failed last, and `since` when something fails without a success in between.
+
+    One that `is_past` failed before the request began to wait for another reason, and does not hold it now.
+    """
 
     code: str
     text: str
     at: Time
     since: Time | None = None
+    is_past: bool = False
 
 
 class PauseView(View):
@@ -350,7 +354,9 @@ def _next(record: Mapping[str, Any], waiting: Waiting | None) -> list[str]:
     is_paused = waiting is not None and waiting.reason == "paused"
     is_settled = not {"settled_by", "settled_operator"}.isdisjoint(record)
     found = actions(record["state"], is_settled=is_settled, is_imported="newer_import" in record)
-    return ["resume" if is_paused and each == "pause" else each for each in found]
+    if is_paused and "pause" in found:
+        return ["resume", *(each for each in found if each != "pause")]
+    return list(found)
 
 
 def file_view(file: Mapping[str, Any]) -> FileView:
@@ -379,8 +385,9 @@ def waiting_view(waiting: Waiting, pause: PauseView | None = None, expires: date
 
 
 def _last_error(error: Mapping[str, Any]) -> LastError:
-    times = {name: time_of(error[name]) for name in ("at", "since")}
-    return LastError(**{**hidden_in({"code": error["code"], "text": error["text"]}), **times})
+    times: dict[str, Any] = {name: time_of(error[name]) for name in ("at", "since")}
+    said: dict[str, Any] = hidden_in({"code": error["code"], "text": error["text"]})
+    return LastError(**said, **times, is_past=error.get("is_past", False))
 
 
 def attempt_view(attempt: Attempt | None) -> AttemptView | None:

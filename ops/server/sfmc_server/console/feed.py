@@ -34,6 +34,7 @@ class Feed:
         self.strays = Strays()
         self.position = ""
         """The id of the newest event that is counted."""
+        self._emptied_at: float | None = None
         self.is_whole = False
         """Whether all of the last 24 hours is counted."""
         self.is_away = False
@@ -59,6 +60,7 @@ class Feed:
 
     def read(self) -> None:
         """Count what came since the last time, the first time since 24 hours ago."""
+        self._forget_what_is_lost()
         if not self.position:
             self.position = just_before(self._access.reader.now() - HOURS * 3600)
         while not self._is_ending() and self._read_some():
@@ -66,6 +68,15 @@ class Feed:
         self.strays.read(self._access.stream)
         self.is_whole, self.is_away = True, False
         self._access.outages.answered(REDIS)
+
+    def _forget_what_is_lost(self) -> None:
+        """Count anew after Redis was emptied: of what was before, nothing that is shown leads anywhere."""
+        found = self._access.reader.loss() or {}
+        is_emptied = bool(found.get("is_proved")) and not found.get("survived_until")
+        emptied_at = found.get("noticed_first", found.get("noticed_at")) if is_emptied else self._emptied_at
+        if emptied_at != self._emptied_at:
+            self.activity, self.strays, self.position = Activity(), Strays(), ""
+        self._emptied_at = emptied_at
 
     def _read_some(self) -> bool:
         position, entries = self._access.stream.some_after(self.position, BATCH)

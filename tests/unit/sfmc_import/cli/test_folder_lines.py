@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from sfmc_import.cli.doctor_folders import check_folders
 from sfmc_import.cli.folder_lines import ALARMS, alarm_lines, folder_lines
 from sfmc_import.ledger.reading import SeenFolder
-from sfmc_import.operations.folders import FILE_ADVICE, REASONS, readers, sorted_out, with_file
+from sfmc_import.operations.folders import FILE_ADVICE, NOT_KNOWN_YET, REASONS, readers, sorted_out, with_file
 from sfmc_import.operations.views import FolderView
 
 AT = 1_800_000_000.0
@@ -70,9 +72,38 @@ def test_files_that_wait_for_the_account_are_an_alarm_with_the_cause_and_what_to
     [alarm] = alarm_lines(found)
     [finding] = check_folders(found)
 
-    assert alarm.startswith(f"folder /in: 5 files wait in it: Redis or the list of definitions does not answer ({text}")
-    assert f"{SINCE}; to do: check the login: SFMC_CLIENT_ID" in alarm
+    assert alarm.startswith(
+        f"folder /in: 5 files in it are not looked at: Redis or the list of definitions does not answer ({text}"
+    )
+    assert f"{SINCE}; {NOT_KNOWN_YET}; to do: check the login: SFMC_CLIENT_ID" in alarm
     assert (finding.level, finding.fix.startswith("check the login: SFMC_CLIENT_ID")) == ("fail", True)
+
+
+def test_files_that_are_not_looked_at_for_one_cause_are_one_line_with_their_number():
+    held = [file(f"{name}.csv", "unavailable", text="no", code="9") for name in "abcde"]
+    _, line = folder_lines(views([folder(files=held)]))
+
+    assert line.startswith("    waits  a.csv, b.csv, c.csv and 2 more  is not looked at: Redis or the list")
+
+
+def test_an_alarm_counts_the_files_that_it_is_about():
+    held = [file("a.csv", "delivering", text="target ftp", code="undelivered"), file("b.csv", "unmatched")]
+    [alarm] = alarm_lines(views([folder(files=held)]))
+
+    assert alarm.startswith("folder /in: 1 file in it is not delivered yet (target ftp), since")
+
+
+def test_the_next_tick_of_a_schedule_is_not_said_a_second_early():
+    [line] = folder_lines(views([folder("schedule:x", until=AT - 0.04)]))
+
+    assert "next at 2027-01-15 08:00:00 UTC" in line
+
+
+@pytest.mark.parametrize(("stopped", "text"), [(True, "its process was stopped"), (False, "NO PROCESS READS IT")])
+def test_a_source_with_a_process_of_its_own_is_said_to_need_that(stopped: bool, text: str):
+    [found] = views(remembered=[seen("source:q", stopped=stopped)])
+
+    assert (found.text.startswith(text), "sfmc-import source" in str(found.advice)) == (True, True)
 
 
 def test_files_that_wait_for_the_login_have_the_advice_of_the_login_that_is_configured():

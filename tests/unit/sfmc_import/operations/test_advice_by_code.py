@@ -11,12 +11,12 @@ from sfmc_import.cli.doctor_starts import NO_WORKER, unanswered
 from sfmc_import.cli.folder_lines import alarm_lines
 from sfmc_import.cli.overview import trouble_line
 from sfmc_import.cli.requests_shown import request_lines, table_lines
-from sfmc_import.operations.fixing import FIXES, OTHER, fix_for
+from sfmc_import.operations.fixing import FIXES, OTHER, advice_for, fix_for
 from sfmc_import.operations.folders import sorted_out
 from sfmc_import.operations.requests import advised
 from sfmc_import.operations.troubles import sorted_out as troubles_of
 from sfmc_import.operations.views import FolderView, RequestView, WorkerView, request_view
-from sfmc_import.waiting import waiting_of
+from sfmc_import.waiting import NO_FAILURE, waiting_of
 from tests.support.fault_codes import fault_codes
 
 NOW = 1_800_000_000.0
@@ -33,6 +33,32 @@ def request(state: str, code: str) -> RequestView:
     error = {"code": code, "text": "no", "at": NOW * 1000 - 1000}
     record = STATES[state] | {"last_error": error, "since": NOW - 9, "mid": "5", "customer_key": "K"}
     return advised(request_view("r", record, waiting_of(record, NOW + 5)), "oauth")
+
+
+@pytest.mark.parametrize("reason", sorted(NO_FAILURE - {"paused"}))
+def test_a_wait_that_is_no_failure_has_the_failure_before_it_as_past_and_no_advice_about_it(reason: str) -> None:
+    error = {"code": "token_unavailable", "text": "no", "at": NOW * 1000 - 9000, "since": NOW * 1000 - 60_000}
+    record = {"state": "deferred", "last_error": error, "since": NOW - 9, "mid": "5", "customer_key": "K"}
+    for state in (
+        {"waits_because": reason, "waits_since": NOW - 5},
+        {"state": "accepted", "waits_because": "queued", "waited": reason},
+        {"state": "starting", "attempt": 2, "waited": reason},
+    ):
+        view = advised(request_view("r", record | state, waiting_of(record | state, NOW + 5)), "oauth")
+        now = view.waiting or view.attempting
+
+        assert (now is not None and now.last_error is not None and now.last_error.is_past, view.advice) == (True, None)
+        for text in (texts(request_lines(view, NOW)), texts(table_lines(view, NOW))):
+            assert ("SFMC_AUTH_URL" in text, "since 0" in text, "fails since" in text) == (False, False, False)
+
+
+def test_a_pause_that_a_retry_met_does_not_fail_since_the_outage_before_it() -> None:
+    error = {"code": "paused", "text": "night", "at": NOW * 1000 - 9000, "since": NOW * 1000 - 60_000}
+    record = {"state": "retrying", "waits_because": "paused", "last_error": error, "mid": "5", "customer_key": "K"}
+    view = request_view("r", record, waiting_of(record, NOW + 5))
+
+    assert (view.waiting is not None and view.waiting.last_error is not None) is True
+    assert "fails since" not in texts(request_lines(view, NOW))
 
 
 def folder(code: str) -> FolderView:
@@ -125,3 +151,7 @@ def test_doctor_says_of_a_worker_that_is_gone_that_its_requests_go_on() -> None:
 
     assert finding.text == f"1 request has a worker that is gone: {gone.text}"
     assert (finding.fix.startswith("nothing for the requests"), without.fix) == (True, NO_WORKER)
+
+
+def test_nothing_is_said_to_go_on_after_a_report() -> None:
+    assert "after that" not in str(request("a start", "http_400").advice) + advice_for(("http_400",))

@@ -8,9 +8,10 @@ import pytest
 from sfmc_import.cli.overview import trouble_line
 from sfmc_import.operations.fixing import fix_for
 from sfmc_import.operations.in_trouble import LONG_SECONDS
-from sfmc_import.operations.troubles import TroubleView, sorted_out
+from sfmc_import.operations.open_circuits import OpenCircuit
+from sfmc_import.operations.troubles import LOOK_AT_RUNS, NO_REQUEST_TRIED, WHAT_COMES_WAITS, TroubleView, sorted_out
 from sfmc_import.operations.views import RequestView, WorkerView, request_view
-from sfmc_import.waiting import NOT_FOUND_OUT, TAKEN, UNANSWERED, waiting_of
+from sfmc_import.waiting import NOT_FOUND_OUT, REASONS, TAKEN, UNANSWERED, waiting_of
 
 NOW = 1_800_000_000.0
 MID = "510001234"
@@ -86,6 +87,47 @@ def test_a_run_that_cannot_be_looked_for_is_one_and_a_start_that_failed_is_none(
     assert (trouble.reason, trouble.codes, trouble.text) == ("reconciling", ("http_status",), NOT_FOUND_OUT)
     assert trouble.customer_keys == ("Prices",)
     assert f"it ends as start_unknown by {at(60):%Y-%m-%d %H:%M:%S} UTC" in trouble.affected
+
+
+def test_starts_that_the_whole_account_fails_with_are_a_trouble_while_their_runs_are_looked_for() -> None:
+    record = {"last_error": error("http_503", ago=300)}
+    looked_for = view(**record, state="reconciling", waits_because="reconciling", reconcile_until=NOW + 60)
+    (trouble,) = troubles(looked_for, view("Prices", **record, state="starting", attempt=2, waited="reconciling"))
+
+    assert (trouble.reason, trouble.codes, trouble.requests) == ("reconciling", ("http_503",), 2)
+    assert trouble.text == REASONS["reconciling"]
+
+
+def test_a_throttle_of_the_account_is_said_once_with_the_requests_that_meet_it() -> None:
+    throttled = view(waits_because="rate_limited", waits_since=NOW - 5, last_error=error("17"))
+    (trouble,) = sorted_out([throttled], [OpenCircuit(code="17", since=NOW - 9, until=NOW + 9)], "oauth", NOW)
+
+    assert (trouble.mid, trouble.reason, trouble.requests) == (MID, "rate_limited", 1)
+
+
+def test_a_request_whose_circuit_no_process_tries_has_no_next_try_and_does_not_say_that_calls_fail() -> None:
+    held = view(waits_because="circuit_open", waits_since=NOW - 99, last_error=error("login_failed"))
+    dead = OpenCircuit(mid=MID, is_of_login=True, code="login_failed", since=NOW - 99, until=NOW - 60, is_untried=True)
+    (trouble,) = sorted_out([held], [dead], "oauth", NOW)
+
+    assert (trouble.text, trouble.until) == (NO_REQUEST_TRIED, None)
+
+
+def test_a_circuit_that_runs_wait_for_is_not_said_to_be_met_by_none() -> None:
+    run = view(state="started", waits_because="following", last_error=error("login_failed"), follow_until=NOW + 60)
+    circuit = OpenCircuit(mid=MID, code="login_failed", since=NOW - 9, until=NOW + 9)
+    of_circuit, of_run = sorted_out([run], [circuit], "oauth", NOW)
+
+    assert (of_circuit.text.endswith(WHAT_COMES_WAITS), of_run.reason) == (True, "following")
+    assert f" Next try at {at(9):%H:%M:%S} UTC. " in trouble_line(of_circuit, NOW)
+    assert "Next try" not in trouble_line(of_circuit, NOW + 60)
+
+
+def test_a_run_with_an_odd_status_has_one_advice() -> None:
+    odd = view(state="started", waits_because="following", import_status="Paused", follow_until=NOW + 60)
+    (trouble,) = troubles(odd)
+
+    assert trouble.advice == f"To do: {LOOK_AT_RUNS}."
 
 
 def asked(key: str, seconds: float, **more: Any) -> RequestView:
