@@ -132,11 +132,18 @@ def bodies() -> Iterator[tuple[str, Body]]:
 
 def _cases(name: str, test: Callable[..., Any]) -> Iterator[tuple[str, Body]]:
     marks = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
-    choices = [[{mark.args[0]: value} for value in mark.args[1]] for mark in marks]
-    for chosen in itertools.product(*choices):
+    for chosen in itertools.product(*map(_choices, marks)):
         given = {field: value for choice in chosen for field, value in choice.items()}
         if set(inspect.signature(test).parameters) <= GIVEN | set(given):
             yield name, _body(test, given)
+
+
+def _choices(mark: Any) -> Iterator[dict[str, Any]]:
+    """Give what a parametrize chooses from, by names: one name or several, plain values or those of pytest.param."""
+    names = [each.strip() for each in mark.args[0].split(",")] if isinstance(mark.args[0], str) else mark.args[0]
+    for value in mark.args[1]:
+        plain = value.values if isinstance(value, type(pytest.param(0))) else None
+        yield dict(zip(names, plain or (value if len(names) > 1 else (value,)), strict=True))
 
 
 def _body(test: Callable[..., Any], given: dict[str, Any]) -> Body:
