@@ -405,7 +405,7 @@ MUTANTS = (
     Mutant("following", "if r.state ~= 'follow_timed_out' then return 0 end", ""),
     Mutant("following", "if not d.holder then", "if true then"),
     # What is due, and for how long things are kept.
-    Mutant("lib", "'PEXPIRE', key, str(ms))", "'EXISTS', key)"),
+    Mutant("records", "'PEXPIRE', key, str(ms))", "'EXISTS', key)"),
     Mutant("lib", "keep(request_key(id), math.max(at - now, 0) + cfg.unfinished_ttl)", ""),
     Mutant("lease", "math.max(int(d.window) - now, 0) + cfg.unfinished_ttl", "cfg.unfinished_ttl"),
     Mutant("lib", "  keep(request_key(id), cfg.request_ttl)\n", ""),

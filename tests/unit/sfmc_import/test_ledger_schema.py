@@ -13,10 +13,10 @@ from sfmc_import.ledger.loss_keys import LOSS
 from sfmc_import.ledger.lua_functions import FUNCTION
 from sfmc_import.ledger.lua_names import to_lua
 from sfmc_import.ledger.schema import ANY, DEFINITION, EVENT, KEYS, REQUEST, Key
-from sfmc_import.ledger.scripts import STEPS, read_part, sources
+from sfmc_import.ledger.scripts import EVERY, STEPS, read_part, sources
 from sfmc_import.request import FileInfo, StartRequest
 
-PARTS = sorted({"lib", *(part for parts in STEPS.values() for part in parts)})
+PARTS = sorted({*EVERY, *(part for parts in STEPS.values() for part in parts)})
 RECORDS = {"r": REQUEST, "o": REQUEST, "found": REQUEST, "d": DEFINITION, "loss": LOSS}
 KEYS_OF_LUA = {"request_key": REQUEST, "definition_key": DEFINITION, "loss_key": LOSS}
 SETTINGS = LedgerSettings().for_scripts()

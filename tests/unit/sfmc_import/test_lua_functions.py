@@ -8,7 +8,7 @@ import pytest
 
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.lua_functions import FUNCTION, in_one_table, made_late
-from sfmc_import.ledger.scripts import SELDOM, STEPS, read_part, sources
+from sfmc_import.ledger.scripts import EVERY, SELDOM, STEPS, read_part, sources
 
 SCRIPT = """
 local function one(x) return x + 1 end
@@ -100,7 +100,7 @@ def test_a_script_without_seldom_functions_needs_no_second_look():
 
 
 def test_each_seldom_function_is_one_of_a_file():
-    parts = {"lib", *(part for parts in STEPS.values() for part in parts)}
+    parts = {*EVERY, *(part for parts in STEPS.values() for part in parts)}
 
     assert {match[1] for part in parts for match in FUNCTION.finditer(read_part(part))} >= SELDOM
 
@@ -145,5 +145,5 @@ def test_a_script_names_nothing_that_is_not_there(scripts: dict[str, str], step:
     assert listing(scripts[step]) == len(scripts[step].encode())
     script = re.sub(r"--[^\n]*|'(?:\\.|[^'\\])*'", "", scripts[step])
     assert set(re.findall(r"\bF\.(\w+)", script)) <= functions_of(script)
-    names = {match[1] for part in {"lib", *STEPS[step]} for match in FUNCTION.finditer(read_part(part))}
+    names = {match[1] for part in {*EVERY, *STEPS[step]} for match in FUNCTION.finditer(read_part(part))}
     assert names & set(re.findall(r"(?<![\w.:])(\w+)\s*\(", script)) == set()

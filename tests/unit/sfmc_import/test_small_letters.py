@@ -14,7 +14,7 @@ LAST_OF_TWO_BYTES_AND_THREE = 0xFFFF
 def folded(text: str) -> str:
     lua: Any = import_module("lupa.lua51").LuaRuntime(encoding="utf-8")
     lib = read_part("lib")
-    begin, end = lib.index("local function in_small_letters"), lib.index("-- A step reads each record once")
+    begin, end = lib.index("local function in_small_letters"), lib.index("-- Days to civil date")
     return str(lua.execute(f"{lib[begin:end]}\nreturn folded")(text))
 
 

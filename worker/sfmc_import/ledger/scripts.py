@@ -16,6 +16,9 @@ from sfmc_import.ledger.lua_names import to_lua
 from sfmc_import.small_letters import to_lua_text
 from sfmc_import.states import FAILED, SETTLED, WARNED, to_lua_set, to_lua_table
 
+EVERY = ("lib", "records")
+"""The Lua files of every script."""
+
 _LEASED = ("lease", "starting")
 _ENDING = ("follow_ups", "lease", "duplicates")
 STEPS: Mapping[str, tuple[str, ...]] = {
@@ -62,7 +65,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "leave_token": ("tokens",),
     "share_token": ("tokens",),
 }
-"""The Lua files that a step needs beside lib.lua, in order: each script creates all functions of its files anew."""
+"""The Lua files that a step needs beside `EVERY`, in order: each script creates all functions of its files anew."""
 
 SELDOM = frozenset(
     {
@@ -134,7 +137,7 @@ def _joined(
     step: str, settings: Mapping[str, int], read: Callable[[str], str], names: Callable[[str], set[str]]
 ) -> str:
     given = f"local given = steps.{step}()\nwrite_all()\nreturn given\n"
-    text = "\n".join((*map(read, ("lib", *STEPS[step])), _first_write(step), given))
+    text = "\n".join((*map(read, (*EVERY, *STEPS[step])), _first_write(step), given))
     text = with_constants(with_settings(without_unused(text, names), settings))
     # A table of names has become a function, which perhaps only those name that are left out.
     return made_late(in_one_table(without_unused(text, names)), SELDOM, names)
