@@ -19,9 +19,13 @@ _ALPHABETS = (
 
 @cache
 def small_letters() -> Mapping[str, str]:
-    """Give each capital beyond ASCII with its small letter; a sigma at the end of a word is one like any other."""
+    """Give each capital beyond ASCII with its small letter, and what is written with other letters in capitals.
+
+    So ß is ss, for its capitals are SS, and a sigma at the end of a word is one like any other.
+    """
     every = (chr(code) for alphabet in _ALPHABETS for code in alphabet)
-    return {letter: letter.lower() for letter in every if letter.lower() != letter} | {"\u03c2": "\u03c3"}
+    found = {letter: letter.casefold() if letter.casefold() != letter else letter.lower() for letter in every}
+    return {letter: small for letter, small in found.items() if small != letter}
 
 
 def in_small_letters(text: str) -> str:

@@ -184,6 +184,9 @@ for i = 5, #ARGV do
     else redis.call('ZADD', KEYS[1], now, ARGV[i]) end
     empty(ARGV[i])
 end
+-- Times of before the clock of the server went back: from now on they count as now.
+local ahead = redis.call('ZRANGE', KEYS[1], string.format('(%.6f', now + 5), '+inf', 'BYSCORE')
+for _, member in ipairs(ahead) do redis.call('ZADD', KEYS[1], now, member) end
 local dead = redis.call('ZRANGE', KEYS[1], '-inf', now - ARGV[2], 'BYSCORE')
 for _, member in ipairs(dead) do empty(member) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3])
@@ -230,8 +233,12 @@ return 1
 OVERDUE = """
 -- KEYS: unacked_index, unacked.  ARGV: visibility timeout in seconds, limit (0: none).
 -- Tags claimed longer ago than the timeout on the server's clock, latest first; an index row without its
--- message is removed on the way.
+-- message is removed on the way. One of before the clock went back counts as claimed now.
 local now = redis.call('TIME')
+local ahead = string.format('(%.6f', now[1] + now[2] / 1000000 + 5)
+for _, tag in ipairs(redis.call('ZRANGE', KEYS[1], ahead, '+inf', 'BYSCORE', 'LIMIT', 0, 1000)) do
+    redis.call('ZADD', KEYS[1], string.format('%d.%06d', now[1], now[2]), tag)
+end
 local limit = {}
 if ARGV[2] ~= '0' then limit = {'LIMIT', 0, ARGV[2]} end
 local tags = redis.call('ZRANGE', KEYS[1], now[1] + now[2] / 1000000 - ARGV[1], '-inf', 'BYSCORE', 'REV',

@@ -116,7 +116,8 @@ local is_new = redis.call('LLEN', KEYS[1]) == 0
 if is_new then redis.call('DEL', KEYS[2]) else redis.call('HDEL', KEYS[2], '') end
 for i = 3, #ARGV do
     local since = tonumber(redis.call('HGET', KEYS[2], ARGV[i]) or 0)
-    if now - since >= tonumber(ARGV[2]) then is_new = true end
+    -- one of the future is of before the clock of the server went back
+    if now - since >= tonumber(ARGV[2]) or since > now + 5 then is_new = true end
 end
 if not is_new then return 0 end
 for i = 3, #ARGV do redis.call('HSET', KEYS[2], ARGV[i], now) end

@@ -14,6 +14,7 @@ from pydantic import Field
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from sfmc_import.events.unmoved import MOST, Unmoved
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
@@ -64,6 +65,7 @@ class StreamMailbox:
         self._log = structlog.get_logger("sfmc_producers.sources").bind(stream=options.key)
         self._has_group = False
         self._claim_from = b"0-0"
+        self._unmoved = Unmoved(options.claim_after)
 
     def receive(self) -> Sequence[Message]:
         """Claim what a dead consumer left, else wait for new entries."""
@@ -119,6 +121,7 @@ class StreamMailbox:
 
     def _claimed(self) -> list[Message]:
         """Claim what a consumer has held for too long; what came back too often kills consumers and is set aside."""
+        self._let_unmoved_look_old()
         for _ in range(LOOKS):
             entries = self._claim()
             if entries or self._claim_from == b"0-0":
@@ -133,6 +136,16 @@ class StreamMailbox:
         if gone and gone[0]:
             self._log.warning("stream_entries_trimmed", entries=len(gone[0]), detail="pending, deleted by its MAXLEN")
         return list(entries)
+
+    def _let_unmoved_look_old(self) -> None:
+        """Give those that the clock of Redis keeps new the age at which they are claimed."""
+        if not self._unmoved.is_due():
+            return
+        pending: Any = self._redis.xpending_range(*self._group(), "-", "+", MOST)
+        found: Any = self._unmoved.among(pending, self._consumer.encode())
+        if found:
+            idle = int(self._options.claim_after * 1000)
+            self._redis.xclaim(*self._group(), self._consumer, 0, found, idle=idle, justid=True)
 
     def _deliveries(self, entries: Sequence[Any]) -> dict[bytes, int]:
         """Ask for each by itself: between two of them this consumer may hold any number of others."""

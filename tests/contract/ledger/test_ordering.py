@@ -250,3 +250,17 @@ def test_a_second_file_is_kept_while_an_attempt_waits_for_its_order(scenario: Sc
     scenario.claim("b")
 
     assert scenario.names("b") == ["accepted", "deferred"]
+
+
+def test_what_is_tried_again_and_waits_for_its_order_can_be_forced(scenario: Scenario):
+    tomorrow_without_a_run(scenario)
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), BUSY, 1.0)
+    scenario.ledger.force("a", "ann", "too soon")
+    assert "force" not in scenario.world.record("a")
+    scenario.world.advance(2 * HOUR)
+    scenario.claim("a")
+
+    assert scenario.ledger.force("a", "ann", "now") == "retrying"
+    assert scenario.due_in("a") == 0
+    assert isinstance(scenario.claim("a"), StartNow)

@@ -141,6 +141,16 @@ def test_of_two_operators_who_say_the_same_the_second_is_refused(scenario: Scena
     assert resolve(scenario, task) is True
 
 
+def test_of_two_operators_at_once_the_one_who_names_a_run_learns_that_the_other_saw_none(scenario: Scenario):
+    record_start_unknown(scenario)
+    assert resolve(scenario, None)
+
+    assert scenario.ledger.resolve("a", "77", "bob", "I saw it", scenario.policy) is None
+    scenario.world.advance(61)
+    assert scenario.ledger.resolve("a", "77", "bob", "I looked again", scenario.policy)
+    assert scenario.names("a")[-2:] == ["not_started", "started"]
+
+
 def test_who_named_the_run_of_another_request_has_resolved_nothing(scenario: Scenario):
     scenario.arrives_and_starts("b", key="Other")
     scenario.arrives("a")

@@ -187,3 +187,14 @@ def test_dead_letters_of_sources_are_confirmed_where_they_are(
         answers = [letters.confirm("drop", ["2"]), letters.confirm("drop", ["1", "lost"])]
     following.resume()
     assert (answers, [each["event"] for each in logs]) == ([False, False], ["dead_letters_not_confirmed"])
+
+
+@needs_waitaof
+def test_what_operators_do_is_confirmed_by_a_redis_that_is_full(own_valkey: Valkey, other: Any) -> None:
+    ledger = ledger_at(own_valkey, DISK)
+    ledger.accept(request("r"))
+    other.config_set("maxmemory", 1)
+    try:
+        assert ledger.cancel("r", "ann", "night") == "cancelled"
+    finally:
+        other.config_set("maxmemory", 0)

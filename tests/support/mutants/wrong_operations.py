@@ -59,6 +59,12 @@ OPERATIONS = (
     Mutant(
         "claim", "  if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n  wait_paused", "  wait_paused"
     ),
+    Mutant("operators", "(r.state == 'retrying' and r.wait == 'after')", "false"),
+    Mutant("operators", "r.state == 'retrying' and r.wait == 'after'", "r.state == 'retrying'"),
+    Mutant("starting", "r.state == 'not_started' and was_just_said_by_another()", "false"),
+    Mutant("starting", "by ~= a.operator and math.abs", "math.abs"),
+    Mutant("starting", "math.abs(now - int(at)) < CORRECTED_AFTER", "true"),
+    Mutant("starting", "by and by ~= a.operator and 2 or 1", "1"),
     Mutant("claim", "'drop' and held and not pause", "'drop' and held"),
     Mutant("claim", "'drop' and held and not pause", "'drop' and not pause"),
     Mutant("claim", "(d.holder and not missing_run(r, policy))", "d.holder"),
@@ -76,8 +82,8 @@ OPERATIONS = (
     Mutant("operators", "  finish(a.id, r)\n  release(a.id, r)\n", "  finish(a.id, r)\n"),
     Mutant(
         "operators",
-        "  if not FORCEABLE[r.state] or r.force then return r.state end\n",
-        "  if not FORCEABLE[r.state] then return r.state end\n",
+        "  if not may_be_forced(r) or r.force then return r.state end\n",
+        "  if not may_be_forced(r) then return r.state end\n",
     ),
     Mutant("operators", "  waits_until(a.id, r, now)\n  return r.state", "  return r.state"),
     Mutant("duplicates", "and not repeats(r, file)", ""),

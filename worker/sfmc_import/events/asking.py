@@ -6,7 +6,8 @@ Each question is a generator: it yields commands of Redis and is sent their answ
 import os
 import re
 import socket
-from collections.abc import Generator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from redis.exceptions import ResponseError
 
 from sfmc_import.events.stream import just_before
 from sfmc_import.events.typed import Gap, ImportEvent, Read, typed
+from sfmc_import.events.unmoved import MOST, Unmoved
 from sfmc_import.request import DEFAULT_PREFIX
 
 T = TypeVar("T")
@@ -168,12 +170,15 @@ class Membership:
     claim_after: float = 60.0
     max_deliveries: int = 10
     consumer: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}")
+    clock: Callable[[], float] = time.monotonic
     _has_group: bool = False
     _last: str | None = None
     _claim_from: bytes = b"0-0"
+    _unmoved: Unmoved = field(init=False)
 
     def __post_init__(self) -> None:
         """Check what was given; raises ValueError."""
+        self._unmoved = Unmoved(self.claim_after, self.clock)
         if not _GROUP.fullmatch(self.group):
             raise ValueError("group must be 1 to 128 letters, digits or . _ : @ -")
         if self.start not in {NOW, FIRST} and not _POSITION.fullmatch(self.start):
@@ -250,6 +255,7 @@ class Membership:
 
         Each look goes on where the last one ended: what living consumers hold hides nothing behind it.
         """
+        yield from self._let_unmoved_look_old()
         least, trimmed, found = int(self.claim_after * 1000), list[bytes](), list[Any]()
         for _ in range(LOOKS):
             since = self._claim_from
@@ -261,6 +267,15 @@ class Membership:
             if trimmed or found or self._claim_from == b"0-0":
                 break
         return trimmed, found
+
+    def _let_unmoved_look_old(self) -> Asking[None]:
+        """Give those that the clock of Redis keeps new the age at which they are claimed."""
+        if not self._unmoved.is_due():
+            return
+        pending = yield ("XPENDING", self.stream, self.group, "-", "+", MOST)
+        if found := self._unmoved.among(pending, self.consumer.encode()):
+            old = ("IDLE", int(self.claim_after * 1000), "JUSTID")
+            yield ("XCLAIM", self.stream, self.group, self.consumer, 0, *found, *old)
 
     def _lost(self, trimmed: Sequence[bytes]) -> Asking[list[Gap]]:
         if not trimmed:

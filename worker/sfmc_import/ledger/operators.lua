@@ -10,11 +10,14 @@ end
 
 local FORCEABLE = {accepted = true, deferred = true}
 
+-- One that is tried again may wait for its order, too.
+local function may_be_forced(r) return FORCEABLE[r.state] or (r.state == 'retrying' and r.wait == 'after') end
+
 -- A request that waits need not wait any more for the window, for its order (`after`) or for what came before it; a run
 -- of its definition and a pause still hold it. Answers its state, nothing for an unknown request.
 function steps.force()
   local r = record(request_key(a.id))
-  if not FORCEABLE[r.state] or r.force then return r.state end
+  if not may_be_forced(r) or r.force then return r.state end
   local said = {operator = a.operator, waited_for = present(r.wait)}
   set(request_key(a.id), r, {force = '1', reason = a.reason})
   -- Its place in line is given anew by the claim; a newer file of its name does not supersede it any more.

@@ -288,8 +288,15 @@ end
 
 -- The same was said before: answers 1, and 2 where it was another operator.
 local function said_before()
-  local by = redis.call('GET', report_key(a.id, 'resolved'))
+  local by = string.match(redis.call('GET', report_key(a.id, 'resolved')) or '', '^%d+ (.*)$')
   return by and by ~= a.operator and 2 or 1
+end
+
+-- So long what one operator says is not taken for a correction of what another has said, who cannot have been read.
+local CORRECTED_AFTER = 60000
+local function was_just_said_by_another()
+  local at, by = string.match(redis.call('GET', report_key(a.id, 'resolved')) or '', '^(%d+) (.*)$')
+  return by and by ~= a.operator and math.abs(now - int(at)) < CORRECTED_AFTER
 end
 
 -- An operator says what became of an ambiguous start: the run `task`, or without one that nothing was started.
@@ -299,9 +306,10 @@ function steps.resolve()
   if task and r.task then return r.task == task and said_before() or 0 end
   if not task and r.state == 'not_started' then return said_before() end
   if not (r.state == 'start_unknown' or (task and r.state == 'not_started')) then return 0 end
+  if r.state == 'not_started' and was_just_said_by_another() then return 2 end
   local d = record(definition_key(r))
   local said = {operator = a.operator, reason = present(a.reason)}
   local done = task and resolve_as_started(r, d, said, task) or not task and resolve_as_not_started(r, d, said)
-  if done == 1 then redis.call('SET', report_key(a.id, 'resolved'), a.operator, 'PX', cfg.seen_ttl) end
+  if done == 1 then redis.call('SET', report_key(a.id, 'resolved'), str(now) .. ' ' .. a.operator, 'PX', cfg.seen_ttl) end
   return done
 end

@@ -57,7 +57,8 @@ def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> Ac
     state = access.ledger().force(request_id, operator[:MAX_TEXT], reason)
     if state is None:
         raise no_request(access, request_id)
-    if state not in {"accepted", "deferred"}:
+    is_forced = bool((access.reader.request(request_id) or {}).get("force"))
+    if state not in {"accepted", "deferred"} and not (state == "retrying" and is_forced):
         raise ConflictError(f"request {request_id} is {state}: it does not wait for the window", state=state)
     _check_first(access, request_id, state, "operator.forced", operator)
     return ActionView(request_id=request_id, state=state, operator=operator)
