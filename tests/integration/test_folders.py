@@ -285,7 +285,7 @@ def test_a_request_names_the_folder_of_its_file_that_cannot_be_read(
     [
         ("push:hook", "NO SERVER TAKES what is posted (it was run last on h)", "start the server again, or let it be"),
         ("schedule:night", "NO BEAT RUNS IT (it was run last on h)", "start a beat again, or let it be forgotten"),
-        ("source:drop", "NO PROCESS READS IT (it was run last on h)", "start its process again"),
+        ("source:drop", "NO PROCESS READS IT (it was run last on h)", "start the source process of this name again"),
     ],
 )
 def test_a_source_whose_process_vanished_is_an_alarm_in_the_words_of_that_process(

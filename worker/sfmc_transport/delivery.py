@@ -161,10 +161,9 @@ return 1
 HEARTBEAT = """
 -- KEYS: consumers.
 -- ARGV: prefix of in-flight lists, seconds until dead, seconds until forgotten, leave ('1' or ''), own members…
--- Own lists are emptied into their queues: the caller has no pop outstanding, so whatever is there was popped
--- for a connection that is gone. Lists of the dead likewise. A member stays known long after its last beat,
--- because a pop that was under way in a cut connection may still fill its list.
--- Returns member, count, member, count, … of what went back.
+-- Own lists are emptied into their queues: the caller has no pop outstanding, so whatever is there was popped for a
+-- connection that is gone. Lists of the dead likewise. A member stays known long after its last beat, because a pop
+-- that was under way in a cut connection may still fill its list. Returns member, count, … of what went back.
 -- The first write needs no memory: so a full server does not refuse the others.
 redis.call('ZREM', KEYS[1], '')
 local now = redis.call('TIME')
@@ -234,15 +233,12 @@ OVERDUE = """
 -- KEYS: unacked_index, unacked.  ARGV: visibility timeout in seconds, limit (0: none).
 -- Tags claimed longer ago than the timeout on the server's clock, latest first; an index row without its
 -- message is removed on the way. One of before the clock went back counts as claimed now.
-local now = redis.call('TIME')
-local ahead = string.format('(%.6f', now[1] + now[2] / 1000000 + 5)
-for _, tag in ipairs(redis.call('ZRANGE', KEYS[1], ahead, '+inf', 'BYSCORE', 'LIMIT', 0, 1000)) do
-    redis.call('ZADD', KEYS[1], string.format('%d.%06d', now[1], now[2]), tag)
-end
-local limit = {}
-if ARGV[2] ~= '0' then limit = {'LIMIT', 0, ARGV[2]} end
-local tags = redis.call('ZRANGE', KEYS[1], now[1] + now[2] / 1000000 - ARGV[1], '-inf', 'BYSCORE', 'REV',
-    unpack(limit))
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local ahead = redis.call('ZRANGE', KEYS[1], string.format('(%.6f', now + 5), '+inf', 'BYSCORE', 'LIMIT', 0, 1000)
+for _, tag in ipairs(ahead) do redis.call('ZADD', KEYS[1], now, tag) end
+local limit = ARGV[2] ~= '0' and {'LIMIT', 0, ARGV[2]} or {}
+local tags = redis.call('ZRANGE', KEYS[1], now - ARGV[1], '-inf', 'BYSCORE', 'REV', unpack(limit))
 local overdue = {}
 for _, tag in ipairs(tags) do
     if redis.call('HEXISTS', KEYS[2], tag) == 1 then overdue[#overdue + 1] = tag

@@ -162,7 +162,8 @@ START_NOTIFIER = "start sfmc-import notify run"
     type=click.Choice(list(ROLES)),
     default="worker",
     show_default=True,
-    help="Whose rights in Redis this user must have.",
+    metavar="ROLE",
+    help=f"Whose rights in Redis this user must have: {', '.join(ROLES)}.",
 )
 @click.option(
     "--move-ledger", is_flag=True, help="Give the ledger of another account to the account of these settings, and end."

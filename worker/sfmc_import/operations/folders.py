@@ -75,11 +75,8 @@ OF_ANOTHER_KIND = {
     ("push", "stopped"): ("its server was stopped", "what is posted is refused until a server is started"),
     ("schedule", "unseen"): ("NO BEAT RUNS IT", "start a beat again"),
     ("schedule", "stopped"): ("its beat was stopped", "it starts nothing until a beat is started"),
-    ("source", "unseen"): ("NO PROCESS READS IT", "start its process again (sfmc-import source)"),
-    ("source", "stopped"): (
-        "its process was stopped",
-        "what comes starts nothing until its process is started (sfmc-import source)",
-    ),
+    ("source", "unseen"): ("NO PROCESS READS IT", "start the source process of this name again"),
+    ("source", "stopped"): ("its process was stopped", "what comes starts nothing until that process is started"),
 }
 """Other words for what no watcher reads: by the kind that its location begins with, and the state."""
 

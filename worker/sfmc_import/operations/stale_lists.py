@@ -13,9 +13,14 @@ from sfmc_import.redaction import hidden
 
 def marked(found: Iterable[FolderView], circuits: Sequence[OpenCircuit], login: Login) -> tuple[FolderView, ...]:
     """Say of each file that a list of definitions decided about since when none is read, and for what failure."""
-    known = [each for each in circuits if each.since is not None]
+    known = [each for each in circuits if _keeps_lists_old(each)]
     first = min(known, key=lambda each: each.since or 0.0, default=None)
     return tuple(found) if first is None else tuple(_marked(each, first, login) for each in found)
+
+
+def _keeps_lists_old(circuit: OpenCircuit) -> bool:
+    """Tell whether a process that lives may read no list; of a login that none tries any more none is kept."""
+    return circuit.since is not None and not (circuit.is_of_login and circuit.is_untried)
 
 
 def _marked(folder: FolderView, circuit: OpenCircuit, login: Login) -> FolderView:
@@ -35,7 +40,7 @@ def lists_that_may_be_old(access: ReadAccess, mids: Iterable[str]) -> tuple[OldD
     login = login_of(access.settings)
     said = old_definitions(access.reader, login)
     left = dict.fromkeys(each for each in mids if each and each not in {old.mid for old in said})
-    circuits = [each for each in open_circuits(access) if each.since is not None] if left else []
+    circuits = [each for each in open_circuits(access) if _keeps_lists_old(each)] if left else []
     held = ((mid, next((each for each in circuits if each.holds(mid)), None)) for mid in left)
     return (*said, *(_view(mid, each, login) for mid, each in held if each is not None))
 
