@@ -79,10 +79,15 @@ class System:
         self.cloud = FakeMarketingCloud(*definitions, mid=MID, boottime=self.boottime)
         self.messages: list[Callable[[Deps], object]] = []
         self.owners = 0
+        # By how many seconds the clock of the worker's machine is ahead of that of Redis.
+        self.ahead = 0.0
         self.deps = self.deps_over(world.ledger, self.cloud)
 
     def boottime(self) -> float:
         return self.world.now_ms() / 1000
+
+    def wall(self) -> float:
+        return self.world.now_ms() / 1000 + self.ahead
 
     def deps_over(self, ledger: Any, cloud: Any, *, baseline: bool = True, whole_baseline: bool = False) -> Deps:
         return Deps(

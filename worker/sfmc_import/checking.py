@@ -70,10 +70,17 @@ FileAtUse = tuple[str | None, float | None]
 """Name of the file of a request, and when it was last modified, in seconds since 1970; None where that is not known."""
 
 
-def check(definition: Definition, first: FirstRead | None, file: FileAtUse, now: float, days: Days) -> Verdict:
+MOST_APART = 3600.0
+"""Two clocks that differ by more: one of them is wrong, and for longer than this none keeps a start from its day."""
+
+
+def check(
+    definition: Definition, first: FirstRead | None, file: FileAtUse, now: float, days: Days, apart: float = 0.0
+) -> Verdict:
     """Compare a definition, as it is now, with the request: its file, and the definition as it was read `first`.
 
-    `now` is in seconds since 1970. A request without a file asks for whatever the definition imports now.
+    `now` is in seconds since 1970, and another clock is `apart` from it: between midnight on the one and on the other
+    the name must hold on both sides. A request without a file asks for whatever the definition imports now.
     """
     file_name, modified_at = file
     if file_name is None:
@@ -81,7 +88,8 @@ def check(definition: Definition, first: FirstRead | None, file: FileAtUse, now:
     changes = _changes(first, definition)
     if changes:
         return Mismatch(f"the definition is not what it was when it was read for the request: {changes}")
-    named = _check_name(definition.file_spec or "", file_name, now, days)
+    nearer = max(-MOST_APART, min(MOST_APART, apart))
+    named = _check_name(definition.file_spec or "", file_name, now, days, nearer)
     aged = _check_age(definition, modified_at, now)
     if isinstance(named, Holds) and isinstance(aged, Holds):
         return replace(named, seconds=min(named.seconds, aged.seconds))
@@ -105,8 +113,10 @@ def _changes(first: FirstRead | None, now: Definition) -> str:
     return ", ".join(f"{name} was {old or 'not set'} and is {new or 'not set'}" for name, old, new in changed)
 
 
-def _check_name(spec: str, file_name: str, now: float, days: Days) -> Verdict:
-    before, after = days.day(now - days.margin), days.day(now + days.margin)
+def _check_name(spec: str, file_name: str, now: float, days: Days, apart: float) -> Verdict:
+    # How long before and after now nothing is sent near midnight.
+    since, until = days.margin + max(0.0, -apart), days.margin + max(0.0, apart)
+    before, after = days.day(now - since), days.day(now + until)
     sides = [side for side in (selection(spec, before), selection(spec, after)) if side is not None]
     if not sides:
         return Holds()
@@ -115,9 +125,9 @@ def _check_name(spec: str, file_name: str, now: float, days: Days) -> Verdict:
         return Mismatch(_other_name(spec, file_name, sides, days))
     if len(selecting) < len(sides):
         text = f"from midnight on FileSpec {spec} selects {_said(sides[1:], days)}; no start is sent so near to it"
-        return NearMidnight(days.begin(after) + days.margin - now, text)
-    until = days.begin(after + timedelta(days=1)) - days.margin - now if is_dated(spec) else inf
-    return Holds(until, not_compared=", ".join(unknown_parts(spec)))
+        return NearMidnight(days.begin(after) + since - now, text)
+    left = days.begin(after + timedelta(days=1)) - until - now if is_dated(spec) else inf
+    return Holds(left, not_compared=", ".join(unknown_parts(spec)))
 
 
 HOUR = 3600.0

@@ -371,10 +371,14 @@ class Definitions(Protocol):
 
 
 class Clock(Protocol):
-    """CLOCK_BOOTTIME, which also counts while a machine sleeps."""
+    """CLOCK_BOOTTIME, which also counts while a machine sleeps, and the clock that shows the day."""
 
     def boottime(self) -> float:
         """Seconds since an arbitrary start."""
+        ...
+
+    def wall(self) -> float:
+        """Seconds since 1970, as this machine has it; it may be set."""
         ...
 
 

@@ -233,7 +233,7 @@ def _verdict(definition: Definition | Refusal, decision: StartNow, asked: float,
         return definition
     now = decision.now + deps.clock.boottime() - asked
     file = (decision.file_name, decision.modified_at)
-    return check(definition, decision.first, file, now, deps.timing.days)
+    return check(definition, decision.first, file, now, deps.timing.days, deps.clock.wall() - now)
 
 
 def _record_refusal(decision: StartNow, fault: Refusal, policy: Policy, deps: Deps) -> Outcome:

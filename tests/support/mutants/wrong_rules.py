@@ -234,6 +234,7 @@ RULES = (
     ("sfmc_import.checking", "if len(selecting) < len(sides):", "if False:"),
     ("sfmc_import.checking", "    if not sides:\n        return Holds()\n", ""),
     ("sfmc_import.checking", "    if not selecting:\n", "    if not selecting and not unknown_parts(spec):\n"),
+    ("sfmc_import.service", "deps.timing.days, deps.clock.wall() - now)", "deps.timing.days)"),
     ("sfmc_import.outlook", "(file.has_fingerprint or blocked) and", ""),
     ("sfmc_import.outlook", " and not _differs(file, standing.handled)", ""),
     ("sfmc_import.outlook", "if not blocked and standing.first is None:", "if not blocked:"),

@@ -115,11 +115,15 @@ def boottime() -> float:
 
 
 class BootClock:
-    """CLOCK_BOOTTIME as the port Clock."""
+    """CLOCK_BOOTTIME and the clock of this machine as the port Clock."""
 
     def boottime(self) -> float:
         """Seconds since an arbitrary start."""
         return boottime()
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,18 @@ def test_near_midnight_a_request_waits_and_the_new_file_starts_after_it(system: 
     assert local(system).hour == 0
 
 
+def test_a_start_waits_until_it_is_past_midnight_on_the_clock_of_redis_and_on_that_of_the_worker(system: System):
+    system.world.advance(until_midnight(system) - 150)
+    system.ahead = 180
+    system.submit(dated(system, "a"))
+    system.work()
+
+    assert (names(system, "a")[-1], last(system, "a")["code"]) == ("retrying", "near_midnight")
+    system.live()
+    assert names(system, "a")[-1] == "rejected"
+    assert system.cloud.performs == []
+
+
 def test_near_midnight_the_old_file_is_rejected_when_the_day_is_over(system: System):
     system.world.advance(until_midnight(system) - 30)
     system.submit(dated(system, "a"))
