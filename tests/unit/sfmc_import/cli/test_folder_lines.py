@@ -103,7 +103,9 @@ def test_the_next_tick_of_a_schedule_is_not_said_a_second_early():
 def test_a_source_with_a_process_of_its_own_is_said_to_need_that(stopped: bool, text: str):
     [found] = views(remembered=[seen("source:q", stopped=stopped)])
 
-    assert (found.text.startswith(text), "sfmc-import source" in str(found.advice)) == (True, True)
+    assert found.text.startswith(text)
+    assert "process" in str(found.advice)
+    assert "watcher" not in str(found.advice)
 
 
 def test_files_that_wait_for_the_login_have_the_advice_of_the_login_that_is_configured():
