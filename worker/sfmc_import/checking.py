@@ -70,8 +70,8 @@ FileAtUse = tuple[str | None, float | None]
 """Name of the file of a request, and when it was last modified, in seconds since 1970; None where that is not known."""
 
 
-MOST_APART = 3600.0
-"""Two clocks that differ by more: one of them is wrong, and for longer than this none keeps a start from its day."""
+MOST_APART = 600.0
+"""Of two clocks that differ by more seconds one is wrong: then the day is that of `now`, for all workers alike."""
 
 
 def check(
@@ -88,8 +88,8 @@ def check(
     changes = _changes(first, definition)
     if changes:
         return Mismatch(f"the definition is not what it was when it was read for the request: {changes}")
-    nearer = max(-MOST_APART, min(MOST_APART, apart))
-    named = _check_name(definition.file_spec or "", file_name, now, days, nearer)
+    counts = apart if abs(apart) <= MOST_APART else 0.0
+    named = _check_name(definition.file_spec or "", file_name, now, days, counts)
     aged = _check_age(definition, modified_at, now)
     if isinstance(named, Holds) and isinstance(aged, Holds):
         return replace(named, seconds=min(named.seconds, aged.seconds))
