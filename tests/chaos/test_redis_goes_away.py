@@ -87,9 +87,10 @@ def started_files(system: RunningSystem) -> set[str]:
     return {event["data"]["file"]["name"] for event in events if event["data"]["file"]}
 
 
-@pytest.mark.parametrize(
-    "outage", [restart, crash, freeze, pytest.param(pause_clients, marks=pytest.mark.nightly), cut_connections]
-)
+LONGER = [pytest.param(outage, marks=pytest.mark.nightly) for outage in (restart, freeze, pause_clients)]
+
+
+@pytest.mark.parametrize("outage", [crash, cut_connections, *LONGER])
 def test_workers_beat_and_watcher_recover_by_themselves(
     running: Running, send: Send, outage: Callable[[Running], None]
 ) -> None:

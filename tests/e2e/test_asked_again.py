@@ -54,6 +54,7 @@ def test_a_file_asked_for_again_is_imported_once_after_the_first_request_expired
     assert len(stack.sandbox.control.performs("late")) == 1
 
 
+@pytest.mark.nightly
 def test_who_waits_for_a_duplicate_sees_its_import_after_the_definition_refused_the_first_file(
     stack: RunningSystem, client: Celery
 ) -> None:

@@ -139,6 +139,7 @@ def test_a_shell_completes_definitions_over_redis_and_over_the_api(remote: Remot
     assert "complete -o nosort -F" in remote.stack.run("completion", "bash").stdout
 
 
+@pytest.mark.nightly
 def test_doctor_checks_the_api_in_the_place_of_redis(remote: Remote) -> None:
     login = dict.fromkeys(("SFMC_CLIENT_ID", "SFMC_CLIENT_SECRET", "SFMC_AUTH_URL", "SFMC_SOAP_URL"), "")
     whole, alone = remote.run("doctor", "--json"), remote.run("doctor", "--json", **login)
@@ -154,6 +155,7 @@ def test_doctor_checks_the_api_in_the_place_of_redis(remote: Remote) -> None:
     assert (moved.returncode, "--move-ledger needs Redis itself" in moved.stderr) == (2, True)
 
 
+@pytest.mark.nightly
 def test_explain_says_the_same_over_the_api(remote: Remote) -> None:
     [here], [there] = remote.both("explain", "watched.csv")
     assert {name: (here[name], there[name]) for name in here if here[name] != there[name]} == {}
@@ -181,6 +183,7 @@ def test_explain_of_a_file_that_a_watcher_holds_back_says_so_over_the_api(remote
     assert (daily["what"], daily["reason"], "until" in daily) == ("wait", "growing", True)
 
 
+@pytest.mark.nightly
 def test_a_watcher_submits_over_the_api_and_keeps_its_file_while_the_api_is_away(
     remote: Remote, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def system() -> Iterator[RunningSystem]:
         yield made
 
 
+@pytest.mark.nightly
 def test_a_run_with_too_few_rows_is_suspicious_for_all_who_look(system: RunningSystem) -> None:
     system.sandbox.control.define("orders", FileSpec="orders.csv")
     codes = []

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from celery import Celery
 
 from tests.support.processes import RunningSystem, running_system
@@ -61,6 +62,7 @@ def test_a_start_that_the_ledger_forgot_is_found_in_marketing_cloud_instead_of_s
         assert ended["data"]["code"] == "writes_lost"
 
 
+@pytest.mark.nightly
 def test_after_a_loss_a_definition_that_no_one_started_is_started_once_rows_had_their_time() -> None:
     with running_system() as stack:
         stack.worker()
@@ -77,6 +79,7 @@ def test_after_a_loss_a_definition_that_no_one_started_is_started_once_rows_had_
         assert "retrying" in stack.names("request-after")
 
 
+@pytest.mark.nightly
 def test_a_loss_between_two_numbers_of_the_watch_is_noticed_by_the_new_run_of_the_server() -> None:
     with running_system() as stack:
         stack.worker()

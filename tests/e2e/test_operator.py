@@ -274,6 +274,7 @@ def test_what_cannot_be_settled_is_said_and_stays_as_it_is(
     assert not any(settled(stack, each) for each in named.values() if each)
 
 
+@pytest.mark.nightly
 def test_an_operator_who_has_the_api_alone_settles_and_a_viewer_does_not(doubt: Doubt) -> None:
     stack = doubt.stack
     first, second = failed(stack, "far one"), failed(stack, "far two")

@@ -27,7 +27,9 @@ def troubles(stack: RunningSystem, reason: str) -> list[dict[str, Any]]:
     return [each for each in found if each["reason"] == reason]
 
 
-@pytest.mark.parametrize(("what", "status"), [("definitions", 404), ("results", 500)])
+@pytest.mark.parametrize(
+    ("what", "status"), [pytest.param("definitions", 404, marks=pytest.mark.nightly), ("results", 500)]
+)
 def test_questions_that_get_an_error_are_a_line_at_the_top_until_they_are_answered(what: str, status: int) -> None:
     with running_system({"SFMC_KNOWN_RUNS": "query"}) as stack:
         stack.worker()
@@ -60,6 +62,7 @@ def test_runs_that_cannot_be_asked_for_are_a_line_at_the_top_until_they_are_answ
     assert (trouble["runs"], trouble["customer_keys"], trouble["codes"]) == (1, ["asked"], ["http_status"])
 
 
+@pytest.mark.nightly
 def test_a_worker_that_is_killed_during_a_start_is_said_to_be_gone_while_another_one_lives() -> None:
     with running_system({"SFMC_LEASE_SECONDS": "60", "SFMC_READ_TIMEOUT": "40"}) as stack:
         first = stack.worker("--name", "first@%h")

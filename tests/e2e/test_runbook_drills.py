@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 
 OVER = {*TERMINAL, "started"}
 RUNBOOK = (Path(__file__).parents[2] / "ops/docs/runbook.md").read_text(encoding="utf-8")
-DAILY = ("http_503", "drop_after_applying", "error_any")
+DAILY = ("drop_after_applying", "error_any")
 """Faults of every run of the tests; the others are for the nightly one."""
 
 HARMLESS = {"delay", "delay_after_applying", "slow_drip", "trickle", "trickle_all", "throttle", "late_row", "slow_run"}

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from celery import Celery
 
 from tests.support.processes import running_system
@@ -27,6 +28,7 @@ def test_a_start_that_a_server_between_lets_through_and_then_refuses_happens_onc
         assert {event["subject"]: event["data"]["task_id"] for event in started.values()} == performs
 
 
+@pytest.mark.nightly
 def test_the_run_of_a_cancelled_start_is_not_taken_for_the_next_one() -> None:
     settings = {"SFMC_RESULTS_DELAY": "5", "SFMC_RECONCILE_DEADLINE": "8"}
     with running_system(settings) as stack:

@@ -30,6 +30,7 @@ def issued(stack: RunningSystem) -> int:
     return int(stack.sandbox.control._call("DELETE", "tokens")["expired"])
 
 
+@pytest.mark.nightly
 def test_all_workers_use_one_token_and_replace_one_that_is_refused_once(stack: RunningSystem) -> None:
     before = issued(stack)
     for key in KEYS:

@@ -130,6 +130,7 @@ def test_files_that_wait_for_marketing_cloud_are_an_alarm_in_status_show_and_doc
     assert one.stdout.startswith(f"no request yet: it waits in folder {place.folder}, read by ")
 
 
+@pytest.mark.nightly
 def test_a_folder_whose_watcher_was_killed_is_an_alarm_until_one_reads_it_or_an_operator_forgets_it(place, redis):
     with place.watcher("--key", "contacts") as watcher:
         eventually(lambda: noted(place), 60, "the watcher says what it reads")

@@ -34,6 +34,7 @@ def show(stack: RunningSystem, request: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.nightly
 def test_a_failure_whose_corrected_file_was_imported_asks_for_no_one_and_is_replayed_by_force_alone(
     stack: RunningSystem,
 ) -> None:

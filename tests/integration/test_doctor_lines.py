@@ -41,7 +41,9 @@ def doctor(folder: Path, lines: str, env: dict[str, str]) -> Result:
     return CliRunner().invoke(cli, ["doctor"], env={**env, "SFMC_CONFIG": str(policy)})
 
 
-@pytest.mark.parametrize("env", [API, REDIS], ids=["api", "redis"])
+@pytest.mark.parametrize(
+    "env", [pytest.param(API, id="api", marks=pytest.mark.nightly), pytest.param(REDIS, id="redis")]
+)
 def test_doctor_names_each_wrong_line_of_a_source_or_target_and_goes_on(tmp_path: Path, env: dict[str, str]) -> None:
     done = doctor(tmp_path, WRONG, env)
     said = " ".join(done.output.split())
@@ -58,7 +60,7 @@ def test_doctor_names_each_wrong_line_of_a_source_or_target_and_goes_on(tmp_path
 def test_doctor_says_of_right_lines_that_they_are_valid(tmp_path: Path) -> None:
     right = '[[source]]\nname = "arr"\nkind = "folder"\npath = "/data/in"\n'
 
-    assert "all are valid" in doctor(tmp_path, right, API).output
+    assert "all are valid" in doctor(tmp_path, right, REDIS).output
 
 
 def test_doctor_names_the_wrong_lines_of_others_too_where_a_schedule_is_wrong(tmp_path: Path) -> None:

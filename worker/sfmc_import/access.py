@@ -1,7 +1,7 @@
 """Access to Redis for the commands that read, with its errors in plain lines."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,6 +77,13 @@ class ReadAccess:
         from sfmc_import.ledger.opening import open_ledger  # noqa: PLC0415 - what a command that reads does not need
 
         return open_ledger(self.settings)
+
+    def report(self, report_id: str, name: str, mid: str, subject: str, said: Mapping[str, object]) -> None:
+        """Write an event that says what an operator did, over the connection of the reader."""
+        from sfmc_import.ledger.opening import ledger_settings  # noqa: PLC0415 - as above
+        from sfmc_import.ledger.redis_ledger import RedisLedger  # noqa: PLC0415 - as above
+
+        RedisLedger(self.client, ledger_settings(self.settings)).report(report_id, name, mid, subject, said)
 
     def mid(self, given: str | None) -> str:
         """Give the business unit: the one given, else that of the settings."""

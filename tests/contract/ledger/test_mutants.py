@@ -6,7 +6,7 @@ from tests.support.ledger_world import RedisWorld
 from tests.support.mutants.scripts import SETTINGS, bodies, detected_by, detects, reading
 from tests.support.mutants.wrong_scripts import MUTANTS
 
-PARTS = 192
+PARTS = 384
 """The test command tries one part; the others run nightly, and all by `python -m tests.support.mutants`."""
 
 

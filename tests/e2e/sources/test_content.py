@@ -83,6 +83,7 @@ def test_posts_of_minio_become_one_import_of_the_object_and_a_scan_finds_nothing
         assert (counts["seen"], counts["known"], counts["new"]) == (1, 1, 0), done.stdout + done.stderr
 
 
+@pytest.mark.nightly
 def test_a_message_of_google_becomes_an_import_and_a_scan_finds_what_no_message_named(sftp_server) -> None:  # noqa: F811
     with google_server() as google, running_system(least_rights=True) as system:
         prepare(system, sftp_server)

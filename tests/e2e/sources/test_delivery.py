@@ -90,6 +90,7 @@ def test_a_scan_says_of_what_cannot_be_delivered_now_that_it_waits(sftp_server) 
         assert (system.names(), sftp_server.names()) == ([], [])
 
 
+@pytest.mark.nightly
 def test_files_with_one_name_at_the_target_are_each_imported_and_never_sent_again(sftp_server) -> None:  # noqa: F811
     with running_system(least_rights=True) as started:
         system = with_orders(started)

@@ -55,6 +55,7 @@ def test_a_file_is_decrypted_and_the_same_bytes_come_again(encrypted, pgp) -> No
     assert read(encrypted, pgp) == CONTENT
 
 
+@pytest.mark.nightly
 def test_a_key_with_a_passphrase_opens_what_is_encrypted_for_it(others) -> None:
     made = Pgp(SecretStr(others.private()), SecretStr("a-passphrase-of-this-test"), "X")
     try:

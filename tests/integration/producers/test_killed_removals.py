@@ -105,11 +105,13 @@ def killed_at(line: int, place: Place, before: Callable[[], None]) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-MARKERS = pytest.mark.parametrize("marker", [None, ".done"], ids=["alone", "with_marker"])
+MARKERS = pytest.mark.parametrize(
+    "marker", [pytest.param(None, id="alone", marks=pytest.mark.nightly), pytest.param(".done", id="with_marker")]
+)
 
 
 @MARKERS
-@pytest.mark.parametrize("action", ["move", "delete"])
+@pytest.mark.parametrize("action", ["move", pytest.param("delete", marks=pytest.mark.nightly)])
 def test_a_removal_that_is_killed_at_any_line_is_ended_by_the_next_scan(
     tmp_path, action, marker, record_property
 ) -> None:

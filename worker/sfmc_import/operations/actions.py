@@ -7,7 +7,6 @@ from uuid_utils import uuid7
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.advice import FORCE, REASON, Advice, with_command
-from sfmc_import.client import Client
 from sfmc_import.events import follow_command, kind, resolve_command
 from sfmc_import.operations import knowing, pausing
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
@@ -103,6 +102,8 @@ def replay(
         return done
     _check_replay(access, request_id, force=force)
     again = _again(old, str(done.new_request_id), operator, reason, force=force)
+    from sfmc_import.client import Client  # noqa: PLC0415 - kombu, which what only reads does not need
+
     with Client.from_settings(access.settings, confirms_each=confirms) as client:
         client.record(again)
     return done

@@ -6,9 +6,7 @@ from uuid_utils import uuid7
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.advice import with_command
-from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.opening import ledger_settings
 from sfmc_import.operations.errors import ConflictError, NotFoundError
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.limits import MAX_TEXT
@@ -35,8 +33,7 @@ def forget_folder(access: ReadAccess, name: str, operator: str) -> ForgottenView
         client.zrem(access.keys.folders, *(each.name for each in found))
     location, mid = found[0].location, access.mid(None)
     said = {"operator": operator[:MAX_TEXT], "location": location}
-    ledger = RedisLedger(access.client, ledger_settings(access.settings))
-    ledger.report(f"forget/{uuid7()}", FOLDER_FORGOTTEN, mid, location, said)
+    access.report(f"forget/{uuid7()}", FOLDER_FORGOTTEN, mid, location, said)
     return ForgottenView(location=location)
 
 

@@ -5,10 +5,7 @@ import time
 from uuid_utils import uuid7
 
 from sfmc_import.access import ReadAccess
-from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.opening import ledger_settings
-from sfmc_import.ledger.shared_definitions import SharedDefinitions
 from sfmc_import.operations import knowing
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.operations.limits import MAX_TEXT, check_key
@@ -38,11 +35,11 @@ def refresh(access: ReadAccess, mid: str, customer_key: str | None, operator: st
     if customer_key is not None:
         check_key(customer_key)
     hint = knowing.hint(access, mid, customer_key)
+    from sfmc_import.ledger.shared_definitions import SharedDefinitions  # noqa: PLC0415 - what only reads needs no log
+
     shared = SharedDefinitions(access.client, access.keys, ttl=access.settings.definition_ttl, clock=time.monotonic)
     with redis_errors():
         shared.refresh(mid, customer_key)
     said = {"operator": operator[:MAX_TEXT], "mid": mid, "customer_key": customer_key}
-    RedisLedger(access.client, ledger_settings(access.settings)).report(
-        f"refresh/{uuid7()}", DEFINITIONS_REFRESHED, mid, customer_key or mid, said
-    )
+    access.report(f"refresh/{uuid7()}", DEFINITIONS_REFRESHED, mid, customer_key or mid, said)
     return RefreshedView(mid=mid, customer_key=customer_key, hint=hint)
