@@ -141,7 +141,7 @@ def test_a_definition_whose_newest_import_failed_is_said_with_its_advice(world: 
 
     assert f"contacts: request {failed} ended as import_failed at 20" in said
     assert "correct the file or the definition" in str(view.advice)
-    assert "this request goes on by itself when contacts has completed" in said
+    assert "what waits for contacts goes on by itself when that has completed" in said
 
 
 def test_a_definition_of_which_no_request_is_known_is_said_so(world: World) -> None:

@@ -208,6 +208,7 @@ def test_after_the_day_its_budget_is_new(scenario: Scenario):
     asker.world.advance(asker.take("start").wait)
 
     assert asker.take("start").count == 1
+    assert Asker(scenario, replace(LIMITS, per_year=100, when_spent="hold")).take("start").count == 1
 
 
 def test_a_budget_that_was_raised_warns_and_is_spent_anew(scenario: Scenario):

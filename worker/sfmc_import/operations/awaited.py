@@ -108,7 +108,7 @@ def _sentence(of: RequestView, errors: int) -> str:
 
 
 def _advice(key: str, of: RequestView) -> str | None:
-    """Give what helps the other definition: this request goes on by itself when that has completed."""
+    """Give what helps the other definition."""
     if of.advice is None or of.advice.startswith("wait:"):
         return None
-    return f"for {key}: {of.advice}; this request goes on by itself when {key} has completed"
+    return f"for {key}: {of.advice}; what waits for {key} goes on by itself when that has completed"

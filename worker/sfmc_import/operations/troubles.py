@@ -203,7 +203,7 @@ def _trouble(mid: str, reason: str, hits: Sequence[Hit], circuits: Sequence[Open
         runs=len(hits) if reason == "following" else 0,
         failed_by=failed_by or None,
         requests=len(hits),
-        customer_keys=tuple(dict.fromkeys(each.customer_key for each in hits)),
+        customer_keys=tuple(sorted({each.customer_key for each in hits})),
         **_first_end(hits),
     )
 

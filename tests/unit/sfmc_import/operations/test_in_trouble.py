@@ -125,7 +125,7 @@ def test_what_holds_every_request_names_those_whose_next_attempt_or_its_worker_i
     (trouble,) = troubles(waits, queued, attempt)
 
     assert (trouble.reason, trouble.codes, trouble.since) == (reason, (code,), at(-90))
-    assert (trouble.requests, trouble.customer_keys) == (3, ("Waits", "Queued", "Tried"))
+    assert (trouble.requests, trouble.customer_keys) == (3, ("Queued", "Tried", "Waits"))
     for each in (queued, attempt):
         assert [(one.reason, one.since) for one in troubles(each)] == [(reason, at(-90))]
 
