@@ -34,6 +34,39 @@ class Takes(Protocol):
         """Note it; None when the process ends."""
         ...
 
+    def read_old_lists(self) -> None:
+        """Ask for the lists of definitions that are old, by a slow clock."""
+        ...
+
+
+class ListReader(threading.Thread):
+    """Lets lists of definitions that are old be read anew although no file asks for them; else nothing ends that.
+
+    A thread of its own: Marketing Cloud may not answer for minutes.
+    """
+
+    def __init__(self, read: Callable[[], None]) -> None:
+        super().__init__(name="sfmc-list-reader", daemon=True)
+        self._read, self._wakeup = read, Wakeup()
+
+    def run(self) -> None:
+        """Look every second whether that is due."""
+        while not self._wakeup.is_closing:
+            self.look()
+            self._wakeup.wait(LOOK_SECONDS)
+
+    def stop(self) -> None:
+        """Let it end after its question."""
+        self._wakeup.stop()
+
+    def look(self) -> None:
+        """Look once; whatever goes wrong is logged."""
+        try:
+            self._read()
+        except Exception:
+            # As for `tell`: files are taken on all the same.
+            log.exception("definitions_not_refreshed", action="tried_again")
+
 
 class Reporter(threading.Thread):
     """Tells it every second, if `state` has changed, and again before it is forgotten; `describe` says it at a time."""
@@ -48,13 +81,14 @@ class Reporter(threading.Thread):
         super().__init__(name="sfmc-reporter", daemon=True)
         self._takes, self._state, self._describe, self._clock = takes, state, describe, clock
         self._watcher = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}"
-        self._wakeup = Wakeup()
+        self._wakeup, self._reader = Wakeup(), ListReader(takes.read_old_lists)
         self._noted: object = None
         self._noted_at = 0.0
         self._failures = 0
 
     def run(self) -> None:
         """Tell what is new every second, and everything again before it is forgotten."""
+        self._reader.start()
         while not self._wakeup.is_closing:
             self.tell()
             self._wakeup.wait(LOOK_SECONDS)
@@ -62,6 +96,7 @@ class Reporter(threading.Thread):
 
     def stop(self) -> None:
         """Let it end; what it noted is removed."""
+        self._reader.stop()
         self._wakeup.stop()
 
     def tell(self) -> None:
@@ -110,14 +145,11 @@ def _describe_file(file: WaitingFile, now: float) -> dict[str, object]:
 
 
 MOST_OLD = 50
-OLD_SAID_SECONDS = 300.0
-"""How long after the last try a list of definitions is said to be old: without files it is not read anew."""
 
 
 def describe_old(lists: Sequence[OldList]) -> dict[str, object]:
     """Describe the lists of definitions by which files are routed although they could not be read anew."""
-    found = [each for each in lists if each.tried_ago < OLD_SAID_SECONDS]
-    said = [_describe_list(each) for each in found[:MOST_OLD]]
+    said = [_describe_list(each) for each in lists[:MOST_OLD]]
     return {"definitions": said} if said else {}
 
 

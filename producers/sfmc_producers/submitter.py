@@ -386,6 +386,10 @@ class Submitter:
         said = folders and [{**folders[0], **describe_old(self._rules.definitions.old_lists())}, *folders[1:]]
         return self._notes.call(lambda: self._note(watcher, said)) or False
 
+    def read_old_lists(self) -> None:
+        """Ask for the lists of definitions that are old, whether files come or not."""
+        self._rules.definitions.read_old_lists()
+
     @property
     def next_in(self) -> float | None:
         """Seconds until an unavailable backend is tried again; None when all answer."""

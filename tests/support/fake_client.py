@@ -86,6 +86,10 @@ class FakeClient:
         """Those that could not be read anew."""
         return self.old
 
+    def read_old_lists(self) -> None:
+        """Read them anew, which succeeds."""
+        self.old.clear()
+
     def all_of(self, mid: str, *, max_age: float = 0.0) -> Sequence[Definition] | NotApplied:
         del max_age
         if self.cloud_is_down or mid in self.mids_down:

@@ -7,6 +7,12 @@ from typing import Any
 from sfmc_import.waiting import dated, deadline_of, waited_for
 
 ASKED_BEFORE = "Marketing Cloud is asked what must be known before the start; it has not answered yet."
+CONFIRMED_FIRST = (
+    "The start is recorded. It is sent as soon as disk or replicas of Redis confirm that, or it was sent and Marketing"
+    " Cloud has not answered yet. Without an answer its run is looked for."
+)
+"""What is known of a start where SFMC_DURABILITY lets it be confirmed before it is sent."""
+
 SENT = "The start was sent, and Marketing Cloud has not answered yet. Without an answer its run is looked for."
 
 

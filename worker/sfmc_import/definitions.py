@@ -87,13 +87,12 @@ class CacheEntry:
 class OldList:
     """A list of all definitions that is given on although it could not be read anew.
 
-    In seconds: for how long that has failed, how old the list is, and how long ago it was tried last.
+    In seconds: for how long that has failed, and how old the list is.
     """
 
     mid: str
     failing_for: float
     age: float
-    tried_ago: float
     code: str
     text: str
 
@@ -101,7 +100,6 @@ class OldList:
 @dataclass(frozen=True, slots=True)
 class _Unread:
     since: float
-    tried_at: float
     read_at: float
     code: str
     text: str
@@ -267,15 +265,20 @@ class CachedDefinitions:
         before = self._unread.get(mid)
         since = asked_at if before is None else before.since
         read_at = self._read_at.get(mid, since)
-        self._unread[mid] = _Unread(since, asked_at, read_at, found.code, found.text)
+        self._unread[mid] = _Unread(since, read_at, found.code, found.text)
 
     def old_lists(self) -> list[OldList]:
         """Give the lists of all definitions that are given on although they are old."""
         now = self._clock()
         return [
-            OldList(mid, now - each.since, now - each.read_at, now - each.tried_at, each.code, each.text)
+            OldList(mid, now - each.since, now - each.read_at, each.code, each.text)
             for mid, each in sorted(self._unread.items())
         ]
+
+    def read_old_lists(self) -> None:
+        """Ask for the lists that are old, each OUTAGE_TTL after its last try: who only looks at files may have none."""
+        for mid in tuple(self._unread):
+            self.all_of(mid, max_age=0.0)
 
     def _answer(self, name: Name, ask: Callable[[Answer | None], Answer], max_age: float) -> Answer:
         called_at, outdated = self._clock(), self._kept.get(name)

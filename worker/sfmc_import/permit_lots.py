@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sfmc_import.faults import NotApplied
 from sfmc_import.permits import CALLS_OF_A_START, SHARES, Permits, Share
 from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.waiting import BUDGET_OF_DAY, BUDGET_OF_YEAR
 
 LOT_SECONDS = 2.0
 """How long permits of a lot may be used at least, and how old what a process knows of the circuits may be."""
@@ -159,5 +160,5 @@ class PermitLots:
 def _held(permits: Permits) -> NotApplied:
     text = "calls are spread over the minute (SFMC_CALLS_PER_MINUTE): the turn of this one has not come"
     if permits.why == "budget":
-        text = "the budget of calls of the account is used"
+        text = BUDGET_OF_YEAR if permits.budget == "year" else BUDGET_OF_DAY
     return NotApplied(permits.why, text, account_wide=True, retry_after=max(permits.wait, 0.05))

@@ -81,12 +81,16 @@ class Login:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permits:
-    """So many calls may be made now; with none, room is expected in `wait` seconds, and `why` names what holds."""
+    """So many calls may be made now; with none, room is expected in `wait` seconds, and `why` names what holds.
+
+    `budget` says which one is spent: that of the `day` or of the `year`; empty where none is.
+    """
 
     count: int
     wait: float
     why: str
     circuits: Mapping[str, Circuit]
+    budget: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -280,13 +280,21 @@ class Ledger(Protocol):
         ...
 
     def resolve(
-        self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy
+        self,
+        request_id: str,
+        task_id: str | None,
+        operator: str,
+        reason: str | None,
+        policy: Policy,
+        *,
+        force: bool = False,
     ) -> bool | None:
         """Record what an operator found out about a request in `start_unknown`: its Task.ID, or None for no start.
 
         With a Task.ID it is `started` and followed; without one window, file and source event are free again.
         False when the request stands elsewhere, or the run belongs to another one; None when another operator has said
-        the same before.
+        the same before, or that nothing was started: a moment ago, or and it was replayed since. `force` says the run
+        all the same.
         """
         ...
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
-from sfmc_import.faults import ACCOUNT_WIDE, NOT_ASKED, Fault
+from sfmc_import.faults import ACCOUNT_WIDE, NOT_ASKED, Fault, NotApplied
 from sfmc_import.retrying import is_account_wide
 from sfmc_import.runs import RUNNING
 
@@ -23,6 +23,13 @@ NOT_ANSWERED_CODES = frozenset(
 
 RUNNING_LIMIT = "running_limit"
 """The code of a wait until fewer imports run."""
+
+BUDGET = "budget"
+"""The code of a call that was not made because a budget of calls is spent."""
+
+BUDGET_OF_DAY = "the budget of calls of the day is used (SFMC_CALLS_PER_DAY)"
+BUDGET_OF_YEAR = "the budget of calls of the year is used (SFMC_CALLS_PER_YEAR)"
+"""Which budget it is, as the text of what failed."""
 
 REASONS: Mapping[str, str] = {
     "queued": "It waits for a worker to take it.",
@@ -77,8 +84,10 @@ UNANSWERED = (
 """The sentence about that."""
 
 
-def sentence(reason: str, code: str = "", status: str | None = None) -> str:
-    """Say why a request waits, by the code of what failed last and by the status of its run."""
+def sentence(reason: str, code: str = "", status: str | None = None, text: str = "") -> str:
+    """Say why a request waits, by the code and the text of what failed last and by the status of its run."""
+    if text in (BUDGET_OF_DAY, BUDGET_OF_YEAR):
+        return f"{text[0].upper()}{text[1:]}; it goes on when that is over, or with a higher budget."
     if reason != "following":
         return _BY_CAUSE.get((reason, code)) or REASONS.get(reason, "")
     if code:
@@ -114,8 +123,14 @@ _BY_CODE: Mapping[str, str] = {
 
 
 def reason_of(fault: Fault) -> str:
-    """Give the reason for which a request waits after this fault."""
-    return _BY_CODE.get(fault.code) or ("circuit_open" if is_account_wide(fault) else "backoff")
+    """Give the reason for which a request waits after this fault; of a call that was held, after what failed."""
+    code = fault.cause[0] if isinstance(fault, NotApplied) and fault.cause else fault.code
+    return _BY_CODE.get(code) or ("circuit_open" if is_account_wide(fault) else "backoff")
+
+
+def reason_by_code(code: str) -> str | None:
+    """Give the reason of a wait that hits every request, by the code of what failed; None for a wait of its own."""
+    return _BY_CODE.get(code) or ("circuit_open" if code in ACCOUNT_WIDE else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +184,9 @@ def _text(record: Mapping[str, Any], reason: str, code: str) -> str:
         return TAKEN
     if reason == "reconciling" and has_failed_look(record):
         return NOT_FOUND_OUT
-    return sentence(reason, code, record.get("import_status"))
+    error = record.get("last_error")
+    said = str(error["text"]) if reason == "rate_limited" and error is not None else ""
+    return sentence(reason, code, record.get("import_status"), said)
 
 
 def has_failed_look(record: Mapping[str, Any]) -> bool:

@@ -139,9 +139,10 @@ WAITING = """# Why a request waits
 This page is written by `python -m sfmc_harness.pages` from `worker/sfmc_import/waiting.py`. The script that decides
 about a request also writes why it waits, since when and behind which request; `sfmc-import show`, `sfmc-import status`
 and the HTTP API read it from there. `until` is the next time at which it is decided anew; where no time ends the wait
-there is none. `asked_since` is since when a worker asks Marketing Cloud for its definition or its run, without an
-answer yet. Of one that is `paused`, `pause` says who paused it, why and until when. A request whose start is being
-sent, or that has ended, does not wait.
+there is none. Where a budget of calls is spent it is the end of its day or year. `asked_since` is since when a worker
+asks Marketing Cloud for its definition or its run, without an answer yet. Of one that waits `after` a definition,
+`awaited` says how that stands. Of one that is `paused`, `pause` says who paused it, why and until when. A request whose
+start is being sent, or that has ended, does not wait.
 """
 WAITING_FILES = """
 A file that is still being written (not stable), or that is being delivered to a target, has no request yet: a request

@@ -186,7 +186,8 @@ def settle(request_id: RequestId, given: SettleGiven, caller: Operates, access: 
 def resolve(request_id: RequestId, given: ResolveGiven, caller: Operates, access: Access) -> ActionView:
     """Record what became of a start that is unknown: the run `task_id`, checked with Marketing Cloud, or none."""
     ask = None if given.unchecked else resolving.ask_marketing_cloud
-    return resolving.resolve(access, request_id, given.task_id, caller.name, given.reason, ask=ask)
+    by, reason = caller.name, given.reason
+    return resolving.resolve(access, request_id, given.task_id, by, reason, force=given.force, ask=ask)
 
 
 @api.post("/requests/{request_id:path}/replay", status_code=202, tags=["requests"])

@@ -91,10 +91,14 @@ OptionalReplay = Annotated[ReplayGiven, Body(default_factory=ReplayGiven)]
 
 
 class ResolveGiven(Reason):
-    """The run that a start was; null says that nothing was started. `unchecked` asks no one about the run."""
+    """The run that a start was; null says that nothing was started. `unchecked` asks no one about the run.
+
+    `force` records a run although another operator has said that nothing was started, and the request was replayed.
+    """
 
     task_id: str | None = Field(None, pattern=r"^[0-9]{1,19}$")
     unchecked: Flag = False
+    force: Flag = False
 
 
 class ForceGiven(Given):

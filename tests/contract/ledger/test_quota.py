@@ -191,13 +191,13 @@ def test_a_budget_warns_once_at_80_percent_and_once_when_it_is_used(scenario: Sc
     assert asker.take("start").count == 1
 
 
-@pytest.mark.parametrize("limits", [replace(LIMITS, per_day=10), replace(LIMITS, per_year=10)])
-def test_a_spent_budget_holds_starts_and_not_the_following_of_runs(scenario: Scenario, limits: QuotaLimits):
-    asker = Asker(scenario, replace(limits, when_spent="hold"))
+@pytest.mark.parametrize(("day", "year", "spent"), [(10, 0, "day"), (0, 10, "year"), (10, 10, "year"), (10, 20, "day")])
+def test_a_spent_budget_holds_starts_and_not_the_following_of_runs(scenario: Scenario, day: int, year: int, spent: str):
+    asker = Asker(scenario, replace(LIMITS, per_day=day, per_year=year, when_spent="hold"))
     asker.take("start", all=10)
     held = asker.take("start")
 
-    assert (held.count, held.why, held.wait) == (0, "budget", 16 * 3600)
+    assert (held.count, held.why, held.wait, held.budget) == (0, "budget", 16 * 3600, spent)
     assert asker.take("rest").count == 0
     assert asker.take("follow").count == 1
 
@@ -208,6 +208,7 @@ def test_after_the_day_its_budget_is_new(scenario: Scenario):
     asker.world.advance(asker.take("start").wait)
 
     assert asker.take("start").count == 1
+    assert Asker(scenario, replace(LIMITS, per_year=100, when_spent="hold")).take("start").count == 1
 
 
 def test_a_budget_that_was_raised_warns_and_is_spent_anew(scenario: Scenario):

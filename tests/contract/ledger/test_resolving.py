@@ -2,6 +2,7 @@
 
 import pytest
 
+from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.runs import Accepted
 from sfmc_import.states import AlreadyEnded, StartNow
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
@@ -149,6 +150,38 @@ def test_of_two_operators_at_once_the_one_who_names_a_run_learns_that_the_other_
     scenario.world.advance(61)
     assert scenario.ledger.resolve("a", "77", "bob", "I looked again", scenario.policy)
     assert scenario.names("a")[-2:] == ["not_started", "started"]
+
+
+def replayed(scenario: Scenario) -> None:
+    """The request `a` was not started, says ada, and was replayed as `b`."""
+    record_start_unknown(scenario)
+    assert resolve(scenario, None)
+    scenario.accept(request("b", file("x.csv"), replays="a"))
+    scenario.world.advance(3600)
+
+
+def test_a_run_of_what_another_operator_replayed_is_recorded_by_force_alone(scenario: Scenario):
+    replayed(scenario)
+
+    assert scenario.ledger.resolve("a", "77", "bob", "I saw it", scenario.policy) is None
+    reader = LedgerReader(scenario.world.client, scenario.world.keys)
+    assert (reader.request("a") or {})["replayed_by"] == "b"
+    assert scenario.names("a")[-1] == "not_started"
+    assert scenario.ledger.resolve("a", "77", "bob", "I saw it", scenario.policy, force=True)
+    assert scenario.names("a")[-1] == "started"
+
+
+def test_who_said_that_nothing_was_started_corrects_it_also_after_a_replay(scenario: Scenario):
+    replayed(scenario)
+
+    assert resolve(scenario, "77")
+
+
+def test_a_replay_of_what_the_ledger_does_not_know_leaves_no_record_of_that(scenario: Scenario):
+    scenario.accept(request("b", file("x.csv"), replays="gone"))
+
+    assert LedgerReader(scenario.world.client, scenario.world.keys).request("gone") is None
+    assert not scenario.world.client.exists(scenario.world.keys.request("gone"))
 
 
 def test_who_named_the_run_of_another_request_has_resolved_nothing(scenario: Scenario):

@@ -170,6 +170,8 @@ def test_follow_ups_wait_for_the_run_then_for_the_window_and_behind_each_other(s
         (BUSY, "backoff"),
         (NotApplied("17", "limited", account_wide=True), "rate_limited"),
         (NotApplied("login_failed", "no", account_wide=True), "circuit_open"),
+        (NotApplied("circuit_open", "held", account_wide=True, cause=("17", "rate limited")), "rate_limited"),
+        (NotApplied("circuit_open", "held", account_wide=True, cause=("9", "maintenance")), "circuit_open"),
         (NotApplied("pattern_mismatch", "another day"), "file_check"),
         (NotApplied("writes_lost", "waiting", account_wide=True), "redis_unsure"),
     ],
@@ -180,7 +182,7 @@ def test_what_failed_says_why_it_waits_and_what_failed_last(scenario: Scenario, 
     found = waiting(scenario, "a")
 
     assert (found.reason, found.attempts) == (expected, 1)
-    assert (found.last_error["code"], found.last_error["text"]) == (fault.code, fault.text)
+    assert (found.last_error["code"], found.last_error["text"]) == (fault.cause or (fault.code, fault.text))
     assert found.until == pytest.approx(scenario.world.now_ms() / 1000 + 60, abs=1)
 
 

@@ -137,11 +137,33 @@ def test_a_list_that_cannot_be_read_anew_says_since_when_and_how_old_it_is(defin
     clock.now = 115
     [old] = definitions.old_lists()
 
-    assert (old.mid, old.failing_for, old.age, old.tried_ago) == (MID, 45, 110, 5)
+    assert (old.mid, old.failing_for, old.age) == (MID, 45, 110)
     assert (old.code, old.text) == ("refused", "no route")
     clock.now = 200
     definitions.all_of(MID)
     assert definitions.old_lists() == []
+
+
+def test_an_old_list_is_asked_for_every_half_minute_until_it_is_read_and_its_outage_ends_with_that(
+    definitions, service, clock
+):
+    definitions.all_of(MID)
+    service.fail("definitions", NotApplied("refused", "no route"), times=2)
+    clock.now = 60
+    definitions.all_of(MID)
+    for clock.now in (61, 89, 90.5, 91, 120):
+        definitions.read_old_lists()
+    assert len(service.calls) == 3
+    assert [each.failing_for for each in definitions.old_lists()] == [60]
+
+    for clock.now in (121, 122, 200):
+        definitions.read_old_lists()
+    assert (len(service.calls), definitions.old_lists()) == (4, [])
+
+    service.fail("definitions", NotApplied("http_status", "500"))
+    clock.now = 300
+    definitions.all_of(MID)
+    assert [(each.failing_for, each.code) for each in definitions.old_lists()] == [(0, "http_status")]
 
 
 def test_a_business_unit_that_was_never_read_gives_the_failure_and_is_asked_again(definitions, service):

@@ -128,6 +128,9 @@ def test_a_defect_in_the_report_of_the_folders_is_counted_and_logged_ever_more_r
         def note_folders(self, *_):
             raise RuntimeError("never seen before")
 
+        def read_old_lists(self):
+            pass
+
     reporter = Reporter(Broken(), lambda: "new", lambda _: [], lambda: 0.0)
     with capture_logs() as logs:
         for _ in range(5):

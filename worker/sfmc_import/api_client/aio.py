@@ -206,12 +206,17 @@ class AsyncApiClient:
         return await self._do(calls.act(request_id, "follow", {}))
 
     async def resolve(
-        self, request_id: str, task_id: str | None, reason: str | None = None, *, unchecked: bool = False
+        self,
+        request_id: str,
+        task_id: str | None,
+        reason: str | None = None,
+        *,
+        unchecked: bool = False,
+        force: bool = False,
     ) -> ActionView:
         """Record what became of a start that is unknown: the run `task_id`, or none."""
-        return await self._do(
-            calls.act(request_id, "resolve", {"task_id": task_id, "reason": reason, "unchecked": unchecked})
-        )
+        given = {"task_id": task_id, "reason": reason, "unchecked": unchecked, "force": force}
+        return await self._do(calls.act(request_id, "resolve", given))
 
     async def replay(
         self, request_id: str, idempotency_key: str, reason: str | None = None, *, force: bool = False

@@ -12,11 +12,12 @@ from sfmc_import.operations.views import time_of
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.redis_server import Finding, Level
 from sfmc_import.settings import Settings
+from sfmc_import.waiting import BUDGET, RUNNING_LIMIT
 
 LOOKED_AT = 20
 """Requests that are due next."""
 
-OF_OURS = frozenset({"quota", "budget", "running_limit", "circuit_open"})
+OF_OURS = frozenset({"quota", BUDGET, RUNNING_LIMIT, "circuit_open"})
 """Codes of waits that are limits of this deployment, or stand for a circuit that is closed again."""
 
 
@@ -40,6 +41,8 @@ def check_circuits(settings: Settings) -> Iterator[Finding]:
         return
     yield from (_of_circuit(each, settings) for each in circuits)
     for trouble in sorted_out(due, circuits, login_of(settings)):
+        if BUDGET in trouble.codes:
+            yield _of_budget(trouble, settings)
         if not _is_said(trouble, circuits):
             yield _of_trouble(trouble, settings)
 
@@ -80,6 +83,14 @@ def _of_trouble(trouble: TroubleView, settings: Settings) -> Finding:
     text = f"{what} in business unit {trouble.mid}{times}: {trouble.reason} ({', '.join(trouble.codes)})"
     level: Level = "warn" if trouble.reason in _WHAT else "fail"
     return Finding(level, "calls", f"{text}: {trouble.text} {trouble.affected}".strip(), fix_of(code, settings))
+
+
+def _of_budget(trouble: TroubleView, settings: Settings) -> Finding:
+    """Say until when a spent budget holds starts: nothing is broken, and it ends by itself."""
+    since = None if trouble.since is None else trouble.since.timestamp()
+    until = "" if trouble.until is None else f", until {trouble.until:%Y-%m-%d %H:%M:%S} UTC"
+    text = f"starts wait in business unit {trouble.mid}{_times(since, None)}{until}: {trouble.reason} ({BUDGET})"
+    return Finding("warn", "calls", f"{text}: {trouble.text} {trouble.affected}".strip(), fix_of(BUDGET, settings))
 
 
 def _times(since: float | None, until: float | None) -> str:

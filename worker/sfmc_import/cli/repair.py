@@ -13,7 +13,7 @@ from sfmc_import.events import follow_command
 from sfmc_import.operations.errors import OperationError
 from sfmc_import.operations.listing import DeadLetterView
 from sfmc_import.operations.protocol import Operations
-from sfmc_import.operations.views import DoneView, NotDoneView, RequestView
+from sfmc_import.operations.views import ActionView, DoneView, NotDoneView, RequestView
 from sfmc_import.redaction import hidden
 
 PAGE = 500
@@ -178,6 +178,7 @@ def _line(letter: DeadLetterView) -> str:
 @click.option("--task-id", metavar="N", help="It was started: the Task.ID (TaskResultID) of its run.")
 @click.option("--not-started", is_flag=True, help="It was not started; needs --reason.")
 @click.option("--unchecked", is_flag=True, help="Take the Task.ID without asking Marketing Cloud; needs --reason.")
+@click.option("--force", is_flag=True, help="Record the Task.ID although it was replayed; needs --reason.")
 @click.option("--reason", metavar="TEXT", help="How you know; stored in the event.")
 @click.option("--operator", metavar="NAME", help="Who decided; stored in the event.  [default: your login name]")
 @json_option
@@ -187,6 +188,7 @@ def resolve(
     task_id: str | None,
     not_started: bool,
     unchecked: bool,
+    force: bool,
     reason: str | None,
     operator: str | None,
     as_json: bool,
@@ -199,27 +201,32 @@ def resolve(
     With --task-id the request counts as started: Marketing Cloud is asked whether this is a run of the definition,
     then the workers follow it to its end. With --not-started the window opens, and the request can be started with
     'sfmc-import replay REQUEST_ID'. In both cases no start is sent to Marketing Cloud. A wrong --not-started can be
-    corrected with --task-id.
+    corrected with --task-id; where another operator recorded it, and the request was replayed since, with --force.
 
     Exit code: 0 recorded, 1 the request is not start_unknown, or the run cannot be asked for or is not one of it.
     """
-    _check_words(task_id, not_started=not_started, unchecked=unchecked, reason=reason)
+    taken = "--unchecked" if unchecked else "--force" if force else ""
+    _check_words(task_id, not_started=not_started, taken=taken, reason=reason)
     with open_operations(operator) as operations:
-        done = operations.resolve(request_id, task_id, reason, unchecked=unchecked)
-        view = operations.show(request_id)
+        done = operations.resolve(request_id, task_id, reason, unchecked=unchecked, force=force)
+        _print_resolved(done, operations.show(request_id), task_id, as_json=as_json)
+
+
+def _print_resolved(done: ActionView, view: RequestView, task_id: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(done.model_dump(mode="json"))
     else:
         print_line(f"request {done.request_id}: {done.state}; {what_is_next(view, task_id)}")
 
 
-def _check_words(task_id: str | None, *, not_started: bool, unchecked: bool, reason: str | None) -> None:
+def _check_words(task_id: str | None, *, not_started: bool, taken: str, reason: str | None) -> None:
+    """Refuse what does not fit together; `taken` is the option by which a Task.ID is taken all the same."""
     if (task_id is None) != not_started:
         raise click.UsageError("give either --task-id N or --not-started")
     if not_started and not reason:
         raise click.UsageError("--not-started needs --reason TEXT: how you know")
-    if unchecked and not (task_id and reason):
-        raise click.UsageError("--unchecked is for --task-id N, and needs --reason TEXT: how you know")
+    if taken and not (task_id and reason):
+        raise click.UsageError(f"{taken} is for --task-id N, and needs --reason TEXT: how you know")
 
 
 def what_is_next(view: RequestView, task_id: str | None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from sfmc_import.advice import Command
+from sfmc_import.attempts import CONFIRMED_FIRST
 from sfmc_import.cli.output import Line, seconds
 from sfmc_import.display import clause
 from sfmc_import.ends import Subject, commands
@@ -33,13 +34,20 @@ def request_lines(request: RequestView, now: float) -> Iterator[Line]:
         yield f"  why      {request.why_ended}"
     if request.advice is not None:
         yield f"  to do    {request.advice}"
+    yield from _lines_of_later(request)
+    yield from (f"  {lead}: {command}" if lead else f"  next     {command}" for lead, command in _commands(request))
+
+
+def _lines_of_later(request: RequestView) -> Iterator[str]:
+    """Say what came after its end: who or what settled it, what was imported since, as what it was replayed."""
     if request.settled_by:
         yield f"  settled  by request {request.settled_by}"
     elif request.settled_operator:
         yield f"  settled  by {request.settled_operator}: {request.settled_reason}"
     elif request.newer_import:
         yield f"  newer    file of its name: request {request.newer_import}"
-    yield from (f"  {lead}: {command}" if lead else f"  next     {command}" for lead, command in _commands(request))
+    if request.replayed_by:
+        yield f"  replayed as request {request.replayed_by}"
 
 
 def _commands(request: RequestView) -> list[tuple[str, Command]]:
@@ -69,6 +77,8 @@ def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
         yield f"  pause    {_pause_words(waiting.pause)}"
     if waiting.held_by:
         yield f"  behind   {'definition' if waiting.reason == 'after' else 'request'} {waiting.held_by}"
+    if waiting.awaited is not None:
+        yield f"  there    {waiting.awaited.text}"
     if waiting.last_error is not None:
         yield _error_line(waiting.last_error, now)
     yield from _deadline_lines(waiting, now)
@@ -85,10 +95,7 @@ def table_lines(request: RequestView, now: float, *, with_mid: bool = False) -> 
     since = request.since
     if request.waiting is not None:
         since = request.waiting.since
-        status = f" {request.import_status}" if is_odd(request.import_status) else ""
-        yield f"    {request.waiting.reason}{status}{short_until(request.waiting.until, now)}"
-        if request.waiting.pause is not None:
-            yield f"    {_pause_words(request.waiting.pause)}"
+        yield from _short_wait_lines(request.waiting, request.import_status, now)
     if since is not None:
         yield f"    since {_moment(since, now)}"
     if request.waiting is not None and request.waiting.last_error is not None:
@@ -104,6 +111,16 @@ def table_lines(request: RequestView, now: float, *, with_mid: bool = False) -> 
     yield f"    request {request.request_id}"
     if request.is_finished:
         yield from (f"    {lead or 'next'}: {command}" for lead, command in _commands(request))
+
+
+def _short_wait_lines(waiting: WaitingView, import_status: str | None, now: float) -> Iterator[str]:
+    """Say why it waits and until when, how the definition stands that it waits for, or who paused it."""
+    status = f" {import_status}" if is_odd(import_status) else ""
+    yield f"    {waiting.reason}{status}{short_until(waiting.until, now)}"
+    if waiting.awaited is not None:
+        yield f"    {waiting.awaited.text}"
+    if waiting.pause is not None:
+        yield f"    {_pause_words(waiting.pause)}"
 
 
 def _worker_lines(request: RequestView, now: float) -> Iterator[str]:
@@ -139,7 +156,9 @@ def _awaited(until: datetime | None, now: float) -> str:
     return f"; it was waited for until {until:%Y-%m-%d %H:%M:%S} UTC" if is_over else until_text(until, now)
 
 
-def _shortly_awaited(until: datetime | None, now: float) -> str:
+def _shortly_awaited(until: datetime | None, now: float, *, is_confirmed_first: bool) -> str:
+    if is_confirmed_first:
+        return f"not confirmed or not answered yet{short_until(until, now)}"
     if until is not None and until.timestamp() <= now:
         return f"no answer of Marketing Cloud until {until:%m-%d %H:%M} UTC"
     return f"no answer of Marketing Cloud yet{short_until(until, now)}"
@@ -212,7 +231,8 @@ def short_attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str
         return
     yield f"    attempt {attempt.number} is under way"
     if attempt.text is not None:
-        yield f"    {_shortly_awaited(attempt.until, now)}"
+        is_confirmed_first = attempt.text.startswith(CONFIRMED_FIRST)
+        yield f"    {_shortly_awaited(attempt.until, now, is_confirmed_first=is_confirmed_first)}"
     if attempt.waited is not None and attempt.waited_since is not None:
         yield f"    {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if attempt.last_error is not None:

@@ -328,3 +328,8 @@ def read_result(name: bytes, caller: bytes, record: Mapping[bytes, bytes]) -> Re
 def read_due(row: list[Any]) -> DueRequest:
     """Read one row of the step `due`."""
     return DueRequest(request_id=row[0], mid=row[1], state=row[2], customer_key=row[3], attempt=int(row[4]))
+
+
+def texts(row: list[Any]) -> list[Any]:
+    """Give the values of a row as text, where they came as bytes."""
+    return [value.decode() if isinstance(value, bytes) else value for value in row]

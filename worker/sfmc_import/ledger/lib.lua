@@ -423,6 +423,8 @@ local function create(id, q)
   if r.replays then
     redis.call('ZREM', failures_key(), r.replays)
     redis.call('ZREM', warnings_key(), r.replays)
+    local before = record(request_key(r.replays))
+    if before.state then set(request_key(r.replays), before, {replayed = id}) end
   end
   move(id, r, 'accepted', nil, r.not_before and int(r.not_before) > now and 'not_before' or nil)
   waits_until(id, r, r.not_before and math.max(now, int(r.not_before)) or now + cfg.accept_grace)

@@ -76,7 +76,8 @@ local function warn(period, used, budget)
     cjson.encode({account = a.account, period = period, used = used, budget = budget, policy = a.policy}))
 end
 
--- Counts what was used since the last call of this process; answers how long a spent budget holds, nil when none does.
+-- Counts what was used since the last call of this process; answers how long a spent budget holds, and whether it is
+-- that of the year or of the day: nil when none does.
 local function count_usage()
   local today = now + a.offset
   local day = string.sub(iso(today), 1, 10)
@@ -87,8 +88,9 @@ local function count_usage()
   if a.budget_day > 0 then warn(day, of_day, a.budget_day) end
   if a.budget_year > 0 then warn(year, of_year, a.budget_year) end
   if a.policy ~= 'hold' then return nil end
-  local is_spent = a.budget_day > 0 and of_day >= a.budget_day or a.budget_year > 0 and of_year >= a.budget_year
-  return is_spent and DAY_MS - today % DAY_MS or nil
+  local is_of_year = a.budget_year > 0 and of_year >= a.budget_year
+  if not is_of_year and (a.budget_day == 0 or of_day < a.budget_day) then return nil end
+  return DAY_MS - today % DAY_MS, is_of_year and 'year' or 'day'
 end
 
 -- One that was held by a budget looks again.
@@ -184,7 +186,7 @@ end
 -- Counts the calls that were made, and gives permits for the next ones: `want`, or at least `need`, or none and a time.
 -- Runs that are under way are followed also when a budget holds everything else.
 function steps.take_permits()
-  local held = count_usage()
+  local held, budget = count_usage()
   if not held then wake_held() end
   local count, wait, why = 0, held, 'budget'
   if a.want == 0 then wait = 0
@@ -192,7 +194,7 @@ function steps.take_permits()
     count, wait = permits()
     why = 'quota'
   end
-  return cjson.encode({permits = count, wait = wait / 1000, why = why, circuits = circuits()})
+  return cjson.encode({permits = count, wait = wait / 1000, why = why, budget = budget, circuits = circuits()})
 end
 
 -- Asks for the one place from which a call is made while a circuit is open. One that was lost is given away after a time.

@@ -52,7 +52,13 @@ class RedisQuota:
         answer = orjson.loads(self._run("take_permits", arguments))
         # Lua writes an empty list as an empty object.
         circuits = {each["scope"]: _circuit(each) for each in answer["circuits"] or ()}
-        return Permits(count=int(answer["permits"]), wait=answer["wait"], why=answer["why"], circuits=circuits)
+        return Permits(
+            count=int(answer["permits"]),
+            wait=answer["wait"],
+            why=answer["why"],
+            circuits=circuits,
+            budget=answer.get("budget") or "",
+        )
 
     def probe(self, scope: str, probe: str) -> Circuit:
         """See sfmc_import.permits.QuotaLedger.probe."""

@@ -36,6 +36,7 @@ from sfmc_import.ledger.calling import (
     read_result,
     redis_errors,
     run_many,
+    texts,
 )
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
@@ -324,12 +325,12 @@ class RedisLedger:
     def followed(self, request_ids: Collection[str]) -> Sequence[Followed]:
         """See sfmc_import.ports.Ledger.followed."""
         rows = self._run("followed", {"ids": list(request_ids)}) if request_ids else []
-        return [read_followed(_texts(row)) for row in rows]
+        return [read_followed(texts(row)) for row in rows]
 
     def polling(self, request_ids: Collection[str], owner: str) -> Turn:
         """See sfmc_import.ports.Ledger.polling."""
         granted, lost = self._run("polling", {"ids": list(request_ids), "owner": owner})
-        return Turn(granted=tuple(_texts(granted)), lost=tuple(_texts(lost)))
+        return Turn(granted=tuple(texts(granted)), lost=tuple(texts(lost)))
 
     def progressed(self, run: Followed, status: str | None, delay: float, fault: Refusal | None = None) -> None:
         """See sfmc_import.ports.Ledger.progressed."""
@@ -364,10 +365,11 @@ class RedisLedger:
         return is_followed
 
     def resolve(
-        self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy
-    ) -> bool | None:
+        self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy,
+        *, force: bool = False,
+    ) -> bool | None:  # fmt: skip
         """See sfmc_import.ports.Ledger.resolve."""
-        said = {"id": request_id, "task": task_id, "operator": operator, "reason": reason}
+        said = {"id": request_id, "task": task_id, "operator": operator, "reason": reason, "force": force}
         answer = self._run("resolve", said | {"follow_deadline": milliseconds(policy.follow_deadline)})
         if answer:
             self.confirm([])
@@ -487,14 +489,9 @@ class RedisLedger:
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:
         """See sfmc_import.ports.Ledger.due."""
         rows = self._run("due", {"limit": limit, "pause": milliseconds(pause)})
-        return [read_due(_texts(row)) for row in rows]
+        return [read_due(texts(row)) for row in rows]
 
 
-_CHANGED = 3
-_BY_ANOTHER = 2
+_CHANGED, _BY_ANOTHER = 3, 2
 _WOKEN_AT_ONCE = 500
 """How many paused requests one script wakes: Redis does nothing else meanwhile."""
-
-
-def _texts(row: list[Any]) -> list[Any]:
-    return [value.decode() if isinstance(value, bytes) else value for value in row]

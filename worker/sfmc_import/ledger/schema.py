@@ -79,6 +79,7 @@ REQUEST = RequestKey(
         Field(name="source", meaning="which source sent it"),
         Field(name="reason", meaning="why a person asked for it"),
         Field(name="replays", meaning="the request that an operator asked for again with this one"),
+        Field(name="replayed", attribute="replayed_by", meaning="the newest request with which it was asked for again"),
         Field(name="reply_to", meaning="the task of the sender that each end of it is sent to"),
         Field(name="reply_queue", meaning="the queue of that task"),
         Field(name="force", kind="flag", meaning="it does not wait for the window"),
@@ -481,12 +482,10 @@ DUE = Key(
     meaning="Request id → next time in ms. Bounded: it holds unfinished requests only.",
 )  # fmt: skip
 STREAM = Key(
-    name="stream",
-    letter="",
-    redis_type="stream",
+    name="stream", letter="", redis_type="stream",
     fields=(Field(name="event", kind="json", meaning="a CloudEvent"),),
     meaning="The events. Bounded by `stream_maxlen`. It keeps its plain name, without the tag.",
-)
+)  # fmt: skip
 SCHEDULE = Key(
     name="schedule", letter="schedule", parts=("source",), redis_type="string", ttl=("schedule_ttl",),
     meaning="Until when the ticks of a schedule are done, in seconds since 1970. The time counts from the last look.",

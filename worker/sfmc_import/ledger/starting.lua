@@ -292,11 +292,13 @@ local function said_before()
   return by and by ~= a.operator and 2 or 1
 end
 
--- So long what one operator says is not taken for a correction of what another has said, who cannot have been read.
+-- So long what one operator says is not taken for a correction of what another has said, who cannot have been read; and
+-- no longer where the request was replayed since: what came of that must be read first.
 local CORRECTED_AFTER = 60000
-local function was_just_said_by_another()
+local function is_against_another(r)
   local at, by = string.match(redis.call('GET', report_key(a.id, 'resolved')) or '', '^(%d+) (.*)$')
-  return by and by ~= a.operator and math.abs(now - int(at)) < CORRECTED_AFTER
+  if a.force or by == a.operator then return false end
+  return present(r.replayed) or (by and math.abs(now - int(at)) < CORRECTED_AFTER)
 end
 
 -- An operator says what became of an ambiguous start: the run `task`, or without one that nothing was started.
@@ -306,7 +308,7 @@ function steps.resolve()
   if task and r.task then return r.task == task and said_before() or 0 end
   if not task and r.state == 'not_started' then return said_before() end
   if not (r.state == 'start_unknown' or (task and r.state == 'not_started')) then return 0 end
-  if r.state == 'not_started' and was_just_said_by_another() then return 2 end
+  if r.state == 'not_started' and is_against_another(r) then return 2 end
   local d = record(definition_key(r))
   local said = {operator = a.operator, reason = present(a.reason)}
   local done = task and resolve_as_started(r, d, said, task) or not task and resolve_as_not_started(r, d, said)

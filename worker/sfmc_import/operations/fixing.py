@@ -46,7 +46,8 @@ OF_A_REJECTION = (
 """Codes that are asked for again for a moment at most, and then end a request."""
 
 FIXES: Mapping[str, str] = {
-    "budget": "look at the calls that were made; SFMC_CALLS_PER_DAY and SFMC_CALLS_PER_YEAR are the budgets",
+    "budget": "wait until its day or year is over, or raise SFMC_CALLS_PER_DAY or SFMC_CALLS_PER_YEAR and restart the"
+    " workers",
     "http_refused": "check SFMC_SOAP_URL, a server between that refuses, and the rights of the installed package",
     "token_refused": "check SFMC_ACCOUNT_ID and the rights of the installed package (Imports, Data Extensions, Lists)",
     "token_unavailable": "check SFMC_AUTH_URL, the network and the proxy, if there is one (SFMC_PROXY);"

@@ -1,12 +1,12 @@
 """Which requests are hit by something that hits others too: what failed, or that Marketing Cloud does not answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sfmc_import import faults
 from sfmc_import.operations.fixing import FIXES
 from sfmc_import.operations.views import AttemptView, LastError, RequestView, WaitingView
-from sfmc_import.waiting import NO_ANSWER, NOT_ANSWERED_CODES, NOT_REACHED, RUNNING_LIMIT, is_odd
+from sfmc_import.waiting import NO_ANSWER, NOT_ANSWERED_CODES, NOT_REACHED, RUNNING_LIMIT, is_odd, reason_by_code
 
 ACCOUNT_WIDE = ("circuit_open", "rate_limited", "redis_unsure")
 """Reasons to wait that hit every request of a business unit."""
@@ -28,6 +28,7 @@ class Hit:
     since: datetime | None
     until: datetime | None = None
     code: str = ""
+    text: str = ""
     odd: str = ""
     """What Marketing Cloud says of its run, where that is neither progress nor an end."""
     deadline: datetime | None = None
@@ -41,7 +42,10 @@ class Hit:
 
 def hit_of(view: RequestView, now: float) -> Hit | None:
     """Say what hits a request at this time, in seconds since 1970; None where nothing does."""
-    return _failing(view) or _unanswered(view, now)
+    held, silent = _failing(view), _unanswered(view, now)
+    # An attempt that lasts has passed what held every request: it waits for its own answer.
+    is_past = silent is not None and view.waiting is None and held is not None and held.reason in ACCOUNT_WIDE
+    return silent if held is None or is_past else held
 
 
 def _failing(view: RequestView) -> Hit | None:
@@ -52,7 +56,12 @@ def _failing(view: RequestView) -> Hit | None:
         return None
     is_of_wait = wait is not None and (error is None or wait.reason in {*ACCOUNT_WIDE, "backoff"})
     since = wait.since if is_of_wait and wait else error.since if error else None
-    return _hit(view, reason, since, code="" if error is None else error.code)
+    if view.attempting is not None and view.attempting.waited in ACCOUNT_WIDE:
+        # As before and after this attempt: it ends no wait.
+        since = view.attempting.waited_since
+    hit = _hit(view, reason, since, code="" if error is None else error.code)
+    until = hit.until if error is None or error.until is None else error.until
+    return hit if error is None else replace(hit, text=error.text, until=until)
 
 
 def _error_of(view: RequestView) -> LastError | None:
@@ -67,16 +76,25 @@ def _reason(view: RequestView, wait: WaitingView | None, error: LastError | None
     if wait is not None and wait.reason == "following":
         return "following" if error is not None or is_odd(view.import_status) else None
     if wait is not None and wait.reason in ACCOUNT_WIDE:
-        return None if code == RUNNING_LIMIT else wait.reason
+        return None if code == RUNNING_LIMIT else _by_cause(wait.reason, code)
     if code in faults.ACCOUNT_WIDE and _is_in_doubt(view):
         return "reconciling"
-    if not _is_of_service(code):
-        return None
     if wait is not None and wait.reason == "reconciling":
-        return "reconciling" if _is_of_look(view, error) else None
-    # An attempt, and the wait for a worker before it, end no wait.
+        return "reconciling" if _is_of_service(code) and _is_of_look(view, error) else None
+    return _between(wait, code)
+
+
+def _between(wait: WaitingView | None, code: str) -> str | None:
+    """Give the reason while an attempt is under way, or waits for a worker: both end no wait."""
+    if (wait is None or wait.reason == "queued") and (reason := reason_by_code(code)) in ACCOUNT_WIDE:
+        return reason
     is_waiting = wait is None or wait.reason in {"backoff", "queued"}
-    return "backoff" if is_waiting else None
+    return "backoff" if is_waiting and _is_of_service(code) else None
+
+
+def _by_cause(reason: str, code: str) -> str:
+    """Give one reason for one cause: a call that failed for the account, and one that was held for that."""
+    return reason_by_code(code) or reason if reason == "circuit_open" else reason
 
 
 def _is_of_service(code: str) -> bool:

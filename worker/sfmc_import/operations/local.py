@@ -86,13 +86,21 @@ class LocalOperations:
         return ActionView(request_id=view.request_id, state=view.state, operator=self._operator)
 
     def resolve(
-        self, request_id: str, task_id: str | None, reason: str | None = None, *, unchecked: bool = False
+        self,
+        request_id: str,
+        task_id: str | None,
+        reason: str | None = None,
+        *,
+        unchecked: bool = False,
+        force: bool = False,
     ) -> ActionView:
         """Record what became of a start that is unknown."""
         from sfmc_import.operations import resolving  # noqa: PLC0415 - the SOAP library
 
         ask = None if unchecked else resolving.ask_marketing_cloud
-        return resolving.resolve(self._access, self._id(request_id), task_id, self._operator, reason, ask=ask)
+        return resolving.resolve(
+            self._access, self._id(request_id), task_id, self._operator, reason, force=force, ask=ask
+        )
 
     def replay(
         self,

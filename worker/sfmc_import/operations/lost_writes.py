@@ -43,7 +43,7 @@ _ANEW = (
     "Redis was started anew, or another one took over, noticed at {since}: it may lack its last writes, and nothing"
     " shows that any is missing; its newest event is of {survived}"
 )
-_AGAIN = ", and another server of Redis answers since {again}"
+_AGAIN = ", and a loss or another server of Redis was noticed again at {again}"
 _IF_KILLED = (
     "nothing after an orderly restart; after a kill, a failover or a power loss compare with Marketing Cloud which"
     " imports ran after that time (runbook, situation 5)"

@@ -65,7 +65,13 @@ class Operations(Protocol):
         ...
 
     def resolve(
-        self, request_id: str, task_id: str | None, reason: str | None = None, *, unchecked: bool = False
+        self,
+        request_id: str,
+        task_id: str | None,
+        reason: str | None = None,
+        *,
+        unchecked: bool = False,
+        force: bool = False,
     ) -> ActionView:
         """Record what became of a start that is unknown: the run `task_id`, or none."""
         ...

@@ -6,6 +6,7 @@ from typing import Any
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.advice import Advice, Command
+from sfmc_import.attempts import CONFIRMED_FIRST, SENT
 from sfmc_import.ends import actions, advice_for_end
 from sfmc_import.events import Entry, Event, facts, just_before
 from sfmc_import.ledger.calling import redis_errors
@@ -14,7 +15,9 @@ from sfmc_import.ledger.operator_keys import FAILURES, WARNINGS
 from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.operations import pausing
 from sfmc_import.operations.at_work import with_workers
+from sfmc_import.operations.awaited import with_awaited
 from sfmc_import.operations.broker import said_of_processes
+from sfmc_import.operations.budgets import with_ends_of_budgets
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
 from sfmc_import.operations.in_the_way import around_file, said_of_unread
@@ -216,6 +219,10 @@ def _entries_near(access: ReadAccess, request: RequestView) -> Iterator[Entry]:
 
 def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestView]:
     """Read records in one round trip; those that are gone are left out."""
+    return with_awaited(access, _read_views(access, request_ids), _read_views)
+
+
+def _read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestView]:
     keys: Keys = access.keys
     with redis_errors(), access.client.pipeline(transaction=False) as pipe:
         for request_id in request_ids:
@@ -227,7 +234,22 @@ def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestVi
     held = pausing.holders(access, [record for _, record, _ in found])
     views = [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
     views = with_workers(access, views, [(record, due) for _, record, due in found])
+    views = with_ends_of_budgets(_confirmed_first(access, views), access.settings.time_zone)
     return with_reasons(access, said_of_processes(access, _with_advice(access, views)))
+
+
+def _confirmed_first(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:
+    """Do not say of a start that it was sent where Redis must confirm it before, and may not have done so."""
+    if access.settings.durability == "none":
+        return list(views)
+    return [_unsent_perhaps(each) for each in views]
+
+
+def _unsent_perhaps(view: RequestView) -> RequestView:
+    attempt = view.attempting
+    if attempt is None or attempt.text != SENT:
+        return view
+    return view.model_copy(update={"attempting": attempt.model_copy(update={"text": CONFIRMED_FIRST})})
 
 
 def _with_advice(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:

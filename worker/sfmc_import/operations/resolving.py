@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from sfmc_import.access import ReadAccess
-from sfmc_import.advice import Advice, Option
+from sfmc_import.advice import FORCE, Advice, Option
 from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.errors import ServiceUnavailableError, SettingsError
 from sfmc_import.faults import NotApplied, Rejected
@@ -67,35 +67,49 @@ def resolve(
     operator: str,
     reason: str | None,
     *,
+    force: bool = False,
     ask: AskForRuns | None = ask_marketing_cloud,
     ask_definition: AskForDefinition = ask_for_definition,
 ) -> ActionView:
     """Record the run `task_id` of a request that ended as start_unknown, or without one that nothing was started.
 
-    `ask` is None where the run is taken unchecked. Raises NotFoundError for the request or the run, InvalidError, and
-    ConflictError where the request is neither start_unknown nor not_started, or the run is not one of its definition or
-    another request's. ServiceUnavailableError where Marketing Cloud cannot be asked.
+    `ask` is None where the run is taken unchecked, `force` takes it although another operator has replayed the request.
+    Raises NotFoundError, InvalidError, ConflictError where the request is neither start_unknown nor not_started, or the
+    run is not its own, ServiceUnavailableError.
     """
-    if (task_id is None or ask is None) and not (reason or "").strip():
+    if (task_id is None or ask is None or force) and not (reason or "").strip():
         raise InvalidError("a reason is needed: how you know", Advice(at_prompt="give --reason TEXT"), field="reason")
     check_reason(reason)
-    record = access.reader.request(request_id)
-    if record is None:
+    if (record := access.reader.request(request_id)) is None:
         raise no_request(access, request_id)
     if task_id is not None:
         _check_open(record, task_id)
         _check_definition(access, record, _check_task(access, record, task_id, ask), ask_definition)
     policy = access.settings.policy(record["mid"], record["customer_key"])
-    done = access.ledger().resolve(request_id, task_id, operator[:MAX_TEXT], reason, policy)
+    done = access.ledger().resolve(request_id, task_id, operator[:MAX_TEXT], reason, policy, force=force)
     if not done:
-        raise _not_unknown(access.reader.request(request_id) or record, by_another=done is None)
+        raise _refused(access, access.reader.request(request_id) or record, by_another=done is None)
     return ActionView(request_id=request_id, state="not_started" if task_id is None else "started", operator=operator)
 
 
-def _not_unknown(record: Mapping[str, Any], *, by_another: bool = False) -> ConflictError:
-    if by_another:
-        text = f"another operator has resolved request {record['request_id']} before: it is {record['state']}"
+def _refused(access: ReadAccess, record: Mapping[str, Any], *, by_another: bool) -> ConflictError:
+    return _by_another(access, record) if by_another else _not_unknown(record)
+
+
+def _by_another(access: ReadAccess, record: Mapping[str, Any]) -> ConflictError:
+    """Say what another operator did before, and what came of a replay: two runs may have imported the file."""
+    text = f"another operator has resolved request {record['request_id']} before: it is {record['state']}"
+    again = record.get("replayed_by")
+    if record["state"] != NOT_STARTED or again is None:
         return ConflictError(text, "its events name the operator and the reason", state=record["state"])
+    found = access.reader.request(again)
+    came = f"request {again}, which is {found['state']}" if found else f"request {again}, which is not known any more"
+    who = f" ({found['source']})" if found and found.get("source") else ""
+    advice = Advice((FORCE, " records the run all the same; then look whether its file was imported twice"))
+    return ConflictError(f"{text}, and it was replayed{who} as {came}", advice, state=record["state"])
+
+
+def _not_unknown(record: Mapping[str, Any]) -> ConflictError:
     task = f" with Task.ID {record['task_id']}" if "task_id" in record else ""
     text = f"request {record['request_id']} is {record['state']}{task}; only start_unknown can be resolved"
     return ConflictError(text, state=record["state"])

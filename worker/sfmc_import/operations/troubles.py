@@ -14,7 +14,7 @@ from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
 from sfmc_import.operations.requests import followed, unfinished
 from sfmc_import.operations.views import RequestView, Time, View, time_of
 from sfmc_import.redaction import hidden
-from sfmc_import.waiting import NO_ANSWER, NOT_FOUND_OUT, UNANSWERED, sentence
+from sfmc_import.waiting import BUDGET, NO_ANSWER, NOT_FOUND_OUT, UNANSWERED, sentence
 
 _HELD = "circuit_open"
 """The code of a call that was not made; what failed is the code of the circuit."""
@@ -61,7 +61,10 @@ class TroubleView(View):
 
     def next_try(self, now: datetime) -> str:
         """When the first is tried anew; empty where that is not known, or past."""
-        return f" Next try at {self.until:%H:%M:%S} UTC." if self.until and self.until > now else ""
+        if self.until is None or self.until <= now:
+            return ""
+        day = "" if self.until.date() == now.date() else f"{self.until:%Y-%m-%d} "
+        return f" Next try at {day}{self.until:%H:%M:%S} UTC."
 
     @property
     def affected(self) -> str:
@@ -129,7 +132,8 @@ def _of_circuit(circuit: OpenCircuit, login: Login, *, is_met: bool) -> TroubleV
     verb = "failed" if circuit.is_untried else "fail"
     known_by = "" if circuit.is_untried else circuit.by
     by = f" It failed for {known_by}." if known_by else ""
-    follows = NO_ONE_TRIES if circuit.is_untried else WHAT_COMES_WAITS if is_met else NO_FILE_STARTS
+    comes = _WITH_ONE_LOGIN if circuit.is_of_login else (WHAT_COMES_WAITS, NO_FILE_STARTS)
+    follows = NO_ONE_TRIES if circuit.is_untried else comes[0] if is_met else comes[1]
     return TroubleView(
         mid=circuit.mid,
         reason=_HELD,
@@ -154,6 +158,12 @@ NO_FILE_STARTS = (
     "No request waits for it yet: what comes will, and new definitions are not seen. One call at a time tries again."
 )
 WHAT_COMES_WAITS = "What comes will wait for it, and new definitions are not seen. One call at a time tries again."
+_OTHERS_GO_ON = "one with another login goes on. One call at a time tries again."
+_WITH_ONE_LOGIN = (
+    f"What a process with this login takes will wait for it; {_OTHERS_GO_ON}",
+    f"No request waits for it yet: what a process with this login takes will; {_OTHERS_GO_ON}",
+)
+"""The same of one login, where runs wait for it and where nothing does: others may work."""
 
 
 def _are_untried(mid: str, reason: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> bool:
@@ -193,7 +203,7 @@ def _trouble(mid: str, reason: str, hits: Sequence[Hit], circuits: Sequence[Open
         runs=len(hits) if reason == "following" else 0,
         failed_by=failed_by or None,
         requests=len(hits),
-        customer_keys=tuple(dict.fromkeys(each.customer_key for each in hits)),
+        customer_keys=tuple(sorted({each.customer_key for each in hits})),
         **_first_end(hits),
     )
 
@@ -227,4 +237,5 @@ def _sentence(reason: str, codes: tuple[str, ...], hits: Sequence[Hit]) -> str:
     failed = next((each.code for each in hits if each.code), "")
     if reason == "following" and not (failed or odd):
         return UNANSWERED
-    return sentence(reason, failed if reason == "following" else next(iter(codes), ""), odd)
+    said = next((each.text for each in hits if each.code == BUDGET), "")
+    return sentence(reason, failed if reason == "following" else next(iter(codes), ""), odd, said)

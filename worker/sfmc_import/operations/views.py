@@ -36,7 +36,8 @@ class View(BaseModel):
 class LastError(View):
     """What failed last, and `since` when something fails without a success in between.
 
-    One that `is_past` failed before the request began to wait for another reason, and does not hold it now.
+    One that `is_past` failed before the request began to wait for another reason, and does not hold it now. `until` is
+    when it is over where that is known: a spent budget is new with the next day or year.
     """
 
     code: str
@@ -44,6 +45,7 @@ class LastError(View):
     at: Time
     since: Time | None = None
     is_past: bool = False
+    until: Time | None = None
 
 
 class PauseView(View):
@@ -60,11 +62,27 @@ class PauseView(View):
     hint: str | None = None
 
 
+class AwaitedView(View):
+    """Where a definition stands whose completed run a request waits for: `text` says it.
+
+    `request_id` is its request that runs or waits, with its `state` and since when it has that; else the newest that
+    ended badly. Null where none is known. So many imports in a row as `consecutive_errors` ended in Error.
+    """
+
+    customer_key: str
+    request_id: str | None = None
+    state: str | None = None
+    since: Time | None = None
+    consecutive_errors: int = 0
+    text: str
+
+
 class WaitingView(View):
     """Why a request waits: `reason` is one of waiting.md, `text` its sentence, `pause` what an operator said.
 
     It is tried, looked for or followed until the `deadline`, and has the state `then` after it. `asked_since` is since
-    when a worker asks for its definition or its run, without an answer yet.
+    when a worker asks for its definition or its run, without an answer yet. `awaited` says how the definition stands
+    that it waits for (`after`).
     """
 
     reason: str
@@ -78,6 +96,7 @@ class WaitingView(View):
     deadline: Time | None = None
     then: str | None = None
     asked_since: Time | None = None
+    awaited: AwaitedView | None = None
 
 
 class AttemptView(View):
@@ -133,7 +152,8 @@ class RequestView(View):
     `why_ended` is what the event of a bad end says, while the stream has it, and `advice` what somebody should do
     about it, or about what keeps it waiting. `settled_by` is the newer request after whose import nothing of this one
     can be missing, or `settled_operator` who said that it is dealt with and `settled_reason` why; `newer_import` is the
-    newest that has imported another file of the same name since. `worker` is the one that has it now.
+    newest that has imported another file of the same name since, `replayed_by` the newest request with which it was
+    asked for again. `worker` is the one that has it now.
     """
 
     request_id: str
@@ -152,6 +172,7 @@ class RequestView(View):
     force: bool = False
     reason: str | None = None
     replays: str | None = None
+    replayed_by: str | None = None
     not_before: Time | None = None
     expires: Time | None = None
     reply_to: str | None = None
@@ -316,7 +337,7 @@ class ReplaysView(View):
 
 _PLAIN = (
     *("asked_key", "object_id", "source", "event_id", "reason", "task_id", "soap_request_id", "import_status"),
-    *("reply_to", "reply_queue", "held_by", "settled_by", "settled_operator", "settled_reason"),
+    *("reply_to", "reply_queue", "held_by", "settled_by", "settled_operator", "settled_reason", "replayed_by"),
 )
 
 

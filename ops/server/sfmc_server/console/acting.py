@@ -73,8 +73,9 @@ def _of_replay(view: RequestView) -> list[str]:
 
 
 def _of_resolve(view: RequestView) -> list[str]:
-    del view
+    again = f"It was replayed as request {view.replayed_by}: another run may import its file twice."
     return [
+        *([again] if view.replayed_by else []),
         "With a Task.ID: Marketing Cloud is asked first; then it counts as the run of this request and is followed.",
         "Without one: nothing was started. The window and the file are free, and the request can be replayed.",
         "If it was started after all, a replay imports the file twice.",
@@ -118,7 +119,8 @@ def _resolve(ask: Ask, view: RequestView) -> Moved:
         text = "say either which run it was, or that nothing was started"
         raise InvalidError(text, "choose one of the two", field="task_id")
     check = None if ask.written("unchecked") else resolving.ask_marketing_cloud
-    resolving.resolve(ask.access, view.request_id, task, ask.user.name, ask.written("reason"), ask=check)
+    by, reason, force = ask.user.name, ask.written("reason"), bool(ask.written("force"))
+    resolving.resolve(ask.access, view.request_id, task, by, reason, force=force, ask=check)
     return Moved(request_path(view.request_id), "resolved")
 
 
@@ -169,7 +171,7 @@ def _asked(ask: Ask, view: RequestView, wrong: Wrong | None = None, status: int 
     needs_reason = action.needs_reason or (ask.path["action"] == "replay" and _needs_force(view))
     values = {"view": view, "name": ask.path["action"], "action": action, "effects": action.effects(view)}
     values |= {"needs_reason": needs_reason, "seen": seen(view), "once": ask.form.get("once") or uuid4().hex}
-    given = {name: ask.written(name) or "" for name in ("what", "task_id", "unchecked", "reason")}
+    given = {name: ask.written(name) or "" for name in ("what", "task_id", "unchecked", "force", "reason")}
     return Shown("confirm.html", values | {"given": given, "wrong": wrong or {}, "is_still": bool(wrong)}, status)
 
 

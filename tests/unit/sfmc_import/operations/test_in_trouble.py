@@ -105,6 +105,48 @@ def test_a_throttle_of_the_account_is_said_once_with_the_requests_that_meet_it()
     assert (trouble.mid, trouble.reason, trouble.requests) == (MID, "rate_limited", 1)
 
 
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        ("redis_unsure", "ledger_down"),
+        ("redis_unsure", "writes_lost"),
+        ("rate_limited", "17"),
+        ("rate_limited", "budget"),
+    ],
+)
+def test_what_holds_every_request_names_those_whose_next_attempt_or_its_worker_is_waited_for(
+    reason: str, code: str
+) -> None:
+    failed = {"last_error": error(code, since=90.0)}
+    before = {"waited": reason, "waited_since": NOW - 90}
+    waits = view("Waits", waits_because=reason, waits_since=NOW - 80, **failed)
+    queued = view("Queued", waits_because="queued", waits_since=NOW - 1, **before, **failed)
+    attempt = view("Tried", state="starting", since=NOW - 1, **before, **failed)
+    (trouble,) = troubles(waits, queued, attempt)
+
+    assert (trouble.reason, trouble.codes, trouble.since) == (reason, (code,), at(-90))
+    assert (trouble.requests, trouble.customer_keys) == (3, ("Queued", "Tried", "Waits"))
+    for each in (queued, attempt):
+        assert [(one.reason, one.since) for one in troubles(each)] == [(reason, at(-90))]
+
+
+def test_an_attempt_that_lasts_has_passed_what_held_every_request_and_waits_for_an_answer() -> None:
+    failed = {"waited": "rate_limited", "waited_since": NOW - 90, "last_error": error("17")}
+    (trouble,) = troubles(view(state="starting", since=NOW - LONG_SECONDS, **failed))
+
+    assert trouble.reason == "no_answer"
+
+
+def test_a_throttle_that_one_request_met_and_for_which_another_was_held_is_one_line() -> None:
+    met = view("Met", waits_because="rate_limited", waits_since=NOW - 9, last_error=error("17"))
+    held = view("Held", waits_because="circuit_open", waits_since=NOW - 5, last_error=error("17"))
+    circuit = OpenCircuit(code="17", since=NOW - 9, until=NOW + 9)
+    (trouble,) = sorted_out([met, held], [circuit], "oauth", NOW)
+
+    assert (trouble.reason, trouble.requests, trouble.since) == ("rate_limited", 2, at(-9))
+    assert trouble.text == "Marketing Cloud limits the calls of the account."
+
+
 def test_a_request_whose_circuit_no_process_tries_has_no_next_try_and_does_not_say_that_calls_fail() -> None:
     held = view(waits_because="circuit_open", waits_since=NOW - 99, last_error=error("login_failed"))
     dead = OpenCircuit(mid=MID, is_of_login=True, code="login_failed", since=NOW - 99, until=NOW - 60, is_untried=True)
