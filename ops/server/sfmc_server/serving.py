@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 import structlog
 import uvicorn
@@ -23,6 +24,7 @@ from sfmc_import.ledger.keys import Keys as LedgerKeys
 from sfmc_import.ledger.opening import durability_of
 from sfmc_import.redaction import KNOWN
 from sfmc_import.redis_client import connect
+from sfmc_import.redis_clock import RedisClock, compared, named
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
 from sfmc_producers.notifications import Wakeup
@@ -94,7 +96,8 @@ def run_serve(host: str, port: int, *, as_json: bool) -> None:
             stack.callback(app.state.explainer.close)
             console.add_to(app, access, client, is_ending)
 
-        received = serve(sources, redis, listening, add)
+        with compared(RedisClock(client.now), partial(client.note_clock, named("server"))):
+            received = serve(sources, redis, listening, add)
     log.info("server_ended")
     if signal.SIGINT in received:
         raise KeyboardInterrupt

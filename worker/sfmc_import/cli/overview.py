@@ -175,6 +175,7 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     yield from (f"  {line}" for line in alarm_lines(whole.folders))
     yield from (f"  {line}" for line in old_lines(whole.old_definitions))
     yield from (f"  {trouble_line(each, now)}" for each in whole.troubles)
+    yield from (f"  {each.text}; to do: {each.advice}" for each in whole.clocks)
     yield from (f"  {line}" for line in failing_lines(whole.notifications, now))
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)
     with_mid = are_several(whole.failures, whole.warnings, whole.next)
