@@ -9,6 +9,12 @@ from structlog.testing import capture_logs
 
 from sfmc_import.api_client.wire import Call, judged
 from sfmc_import.faults import Ambiguous, NotApplied
+from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.operations import requests
+from sfmc_import.operations.status import status
+from sfmc_import.policy import Policy
+from sfmc_import.runs import Definition
+from sfmc_import.states import StartNow
 from sfmc_local.redis_server import Valkey
 from tests.support.console import MID, World, console_over
 from tests.support.waiting import eventually
@@ -61,6 +67,20 @@ def test_the_console_says_that_it_is_done_and_not_confirmed(world: World) -> Non
     assert page.status_code == 503
     assert "Recorded, and not confirmed" in page.text
     assert "Nothing was changed" not in page.text
+
+
+def test_a_start_that_no_replica_confirms_waits_with_the_advice_to_connect_it(world: World) -> None:
+    ledger = open_ledger(world.access.settings)
+    asked = ledger.load("before")
+    assert asked is not None
+    decision = ledger.claim(asked, "worker", Policy(), Definition(customer_key="orders"))
+    assert isinstance(decision, StartNow), decision
+    ledger.retry(decision.lease, NotApplied("ledger_down", "not confirmed", account_wide=True), 0.0)
+    whole = status(world.access)
+
+    told = "connect the replicas, or lower SFMC_WAIT_REPLICAS (0 replicas are connected"
+    assert told in str(requests.show(world.access, "before").advice)
+    assert [told in each.advice for each in whole.troubles] == [True]
 
 
 def not_confirmed(call: Call[Any]) -> Any:
