@@ -54,8 +54,8 @@ class RedisClock:
         answer = self._answer
         if answer is None or self._is_due(answer[1]):
             answer = self._asked_anew(answer)
-        told, at = answer
-        return datetime.fromtimestamp(told + self._steady() - at, UTC)
+        answer_time, at = answer
+        return datetime.fromtimestamp(answer_time + self._steady() - at, UTC)
 
     def ahead(self) -> float:
         """Ask, and give by how many seconds this machine is ahead; raises what `ask` raises.
@@ -63,8 +63,8 @@ class RedisClock:
         What the way to Redis and back takes counts as no difference.
         """
         begun = self._steady()
-        told, at = self._asked()
-        difference = self._wall() - (told + self._steady() - at)
+        answer_time, at = self._asked()
+        difference = self._wall() - (answer_time + self._steady() - at)
         return difference if abs(difference) > 2 * (at - begun) else 0.0
 
     def _is_due(self, answered_at: float) -> bool:
@@ -81,8 +81,8 @@ class RedisClock:
 
     def _asked(self) -> tuple[float, float]:
         begun = self._tried_at = self._steady()
-        told = self._ask()
-        self._answer = told, (begun + self._steady()) / 2
+        answer_time = self._ask()
+        self._answer = answer_time, (begun + self._steady()) / 2
         return self._answer
 
 

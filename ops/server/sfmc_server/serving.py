@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import import logs
-from sfmc_import.access import ReadAccess
+from sfmc_import.access import ReadAccess, unused_api
 from sfmc_import.bootstrap import open_definitions
 from sfmc_import.client import Client
 from sfmc_import.errors import SettingsError, SfmcImportError
@@ -78,10 +78,13 @@ AddApi = Callable[[FastAPI, Callable[[], bool]], None]
 def run_serve(host: str, port: int, *, as_json: bool) -> None:
     """Serve until a signal; raises KeyboardInterrupt in the end if it was SIGINT, SystemExit otherwise."""
     settings = load(os.environ, more=problems_in(lambda table: table.kind == "push", KINDS, targets=False))
+    note = unused_api(settings, "serve")
     tables = [table for table in settings.sources if table.kind == "push"]
     verifiers = verifiers_of(tables, settings)
     form = "json" if as_json else settings.log_format
     logs.configure(level=settings.log_level, form=form, secrets=settings.secrets())
+    if note:
+        log.warning("api_url_not_used", detail=note)
     with ExitStack() as stack:
         listening = stack.enter_context(listen(host, port))
         sources = open_sources(tables, verifiers, settings, stack)

@@ -78,9 +78,9 @@ def test_a_start_that_no_replica_confirms_waits_with_the_advice_to_connect_it(wo
     ledger.retry(decision.lease, NotApplied("ledger_down", "not confirmed", account_wide=True), 0.0)
     whole = status(world.access)
 
-    told = "connect the replicas, or lower SFMC_WAIT_REPLICAS (0 replicas are connected"
-    assert told in str(requests.show(world.access, "before").advice)
-    assert [told in each.advice for each in whole.troubles] == [True]
+    wanted = "connect the replicas, or lower SFMC_WAIT_REPLICAS (0 replicas are connected"
+    assert wanted in str(requests.show(world.access, "before").advice)
+    assert [wanted in each.advice for each in whole.troubles] == [True]
 
 
 def not_confirmed(call: Call[Any]) -> Any:

@@ -37,8 +37,8 @@ REDIS = (
     " replicas confirm them (SFMC_DURABILITY)"
 )
 CONFIRM = (
-    "see the disk of Redis, its replicas and their lag: they confirm too late what is recorded (SFMC_DURABILITY); doctor"
-    " says what Redis needs"
+    "see the disk of Redis, its replicas and their lag: they confirm too late what is recorded (SFMC_DURABILITY);"
+    " doctor says what Redis needs"
 )
 """What helps where nothing is wrong that Redis says of itself."""
 
