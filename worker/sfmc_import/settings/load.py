@@ -35,7 +35,7 @@ SECRET_PREFIXES = {"source": "SFMC_SOURCE_", "target": "SFMC_TARGET_", "notify":
 FROM_FILE = frozenset(
     {"policies", "routes", "proxies", "sources", "targets", "schedule_tables", "notifications", "source_secrets"}
 )
-SECRETS = frozenset(name for name, each in Settings.model_fields.items() if isinstance(each.default, SecretStr))
+SECRETS = frozenset(name for name, each in Settings.model_fields.items() if each.annotation is SecretStr)
 """Settings that may stand in a secret file alone."""
 
 NAMES = {PREFIX + field.upper(): field for field in Settings.model_fields if field not in FROM_FILE}
