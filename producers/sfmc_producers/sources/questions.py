@@ -71,10 +71,12 @@ def run_scan(name: str, *, since: str | None, dry_run: bool, as_json: bool) -> N
     settings = load(os.environ, more=problems_in(lambda table: table.name == name, KINDS))
     if dry_run:
         require_redis(settings, "scan --dry-run")
-    begin = None if since is None else read_since(since, time.time())
+    if since is not None:
+        # What is wrong in it is said before anything is asked; an age counts from the time of Redis.
+        read_since(since, time.time())
     with _opened(settings, name) as (opening, opened), _source_errors(name):
         assert opened is not None
-        begin = opening.remembered_since() if begin is None else begin
+        begin = opening.remembered_since() if since is None else read_since(since, opening.clock.now().timestamp())
         listed = require_listable(opened, "scan")
         take = would_submit(explaining_of(opening, opened)) if dry_run else submit_with(opened.intake)
         scan = Scan(listed, take, begin)

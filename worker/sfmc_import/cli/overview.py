@@ -1,6 +1,5 @@
 """`sfmc-import status`: shows the state of the system, of a definition, or the files that start nothing."""
 
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -110,7 +109,7 @@ def _answer(
         return files, unmatched_lines(files)
     if key is not None:
         standing = operations.standing(key, given_mid(mid), last)
-        return standing, [*standing_lines(standing, time.time())]
+        return standing, [*standing_lines(standing, operations.now())]
     if mid is not None:
         raise click.UsageError("--mid goes with KEY, --failures, --unfinished or --unmatched")
     whole = operations.status()
