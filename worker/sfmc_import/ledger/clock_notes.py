@@ -38,7 +38,7 @@ class ClockNotes:
                 self._client.hdel(self._name, process)
                 return
             seconds, micros = self._client.time()
-            self._forget(seconds)
+            self._forget(seconds + micros / 1e6)
             pipe = self._client.pipeline(transaction=False)
             pipe.hset(self._name, process, f"{seconds * 1000 + micros // 1000} {round(ahead * 1000)}")
             pipe.pexpire(self._name, milliseconds(WATCH_SECONDS))
