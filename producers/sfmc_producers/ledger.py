@@ -83,6 +83,14 @@ class Ledger(Protocol):
         """Say what a watcher knows of its folders; None when it ends."""
         ...
 
+    def now(self) -> float:
+        """Give the time of Redis, in seconds since 1970."""
+        ...
+
+    def note_clock(self, process: str, ahead: float | None) -> None:
+        """Say by how many seconds the clock of a process is ahead of that of Redis; None where the two agree."""
+        ...
+
     def running(self) -> Running:
         """Count the workers and beats that live."""
         ...

@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 # A name space of our own, so that no other program's uuid5 of the same text is equal.
 FILES_NAMESPACE = UUID("5b2f7a2e-3c1d-5e0b-9a57-6f1f4c7d8e90")
 MOST_SOUND = 100_000
+ANY_DAY = date(2000, 1, 1)
+"""Routes that can never work are found on any day."""
+
 SPECS_FRESH_FOR = 1.0
 """Seconds in which all files of a scan share one reading of the definitions."""
 
@@ -119,6 +122,7 @@ class Submitter:
     """Routes and submits the files of any number of folders; every answer None means "not now, ask again".
 
     Safe for threads, one for each folder: a backend that does not answer one of them keeps none of the others waiting.
+    `now` gives the time of Redis, for the day of a FileSpec, and raises ServiceUnavailableError where it is not known.
     Raises BadRouteError when a route of the settings can never work.
     """
 
@@ -126,8 +130,8 @@ class Submitter:
         self, client: Ledger, rules: RoutingRules, clock: Callable[[], float], now: Callable[[], datetime]
     ) -> None:
         self._client, self._rules, self._clock, self._now = client, rules, clock, now
-        today = self._today()
-        self._routes = (today, self._read_routes(today))
+        self._routes = (ANY_DAY, self._read_routes(ANY_DAY))
+        self._times = Circuit("time of Redis", clock)
         self._ledger, self._confirming = Circuit("ledger", clock), Circuit("confirmation of the ledger", clock)
         self._notes = Circuit("report of folders", clock)
         self._definitions: dict[str, Circuit] = {}
@@ -143,24 +147,31 @@ class Submitter:
 
     def route(self, file_info: FileInfo, mid: str | None) -> Routing | None:
         """Find the definition: explicit routes, then the FileSpecs of the business unit."""
-        found = self._routes_today().find(file_info.location, file_info.name)
+        today = self._times.call(self._today)
+        if today is None:
+            return None
+        found = self._routes_on(today).find(file_info.location, file_info.name)
         if found is not None:
             return found
-        specs = self._specs_of(mid or self._client.mid)
+        specs = self._specs_of(mid or self._client.mid, today)
         return specs.find(file_info.name) if specs else None
 
     def explain(self, file_info: FileInfo) -> list[Tried]:
         """Say what each explicit route up to the first that matches says to this file."""
-        return self._routes_today().explain(file_info.location, file_info.name)
+        return self._routes_on(self._today()).explain(file_info.location, file_info.name)
 
     @property
     def is_ledger_waiting(self) -> bool:
         """Whether Redis is unavailable, or confirms nothing, and the next try is still ahead."""
-        return self._ledger.is_waiting or self._confirming.is_waiting
+        return any(each.is_waiting for each in self._of_redis)
+
+    @property
+    def _of_redis(self) -> tuple[Circuit, ...]:
+        return self._ledger, self._confirming, self._times
 
     def outage(self, mid: str | None) -> tuple[str, str]:
         """Say in words, and as a code where it has one, why files of a business unit are not taken now."""
-        if (found := self._ledger.outage or self._confirming.outage) is not None:
+        if (found := next((each.outage for each in self._of_redis if each.outage), None)) is not None:
             reason, code = found
             return reason, code or "redis"
         definitions = self._definitions.get(mid or self.default_mid)
@@ -168,7 +179,7 @@ class Submitter:
 
     def tried_at(self, mid: str | None) -> float | None:
         """Give when files of a business unit that are not taken now are tried next, by the clock of this object."""
-        circuits = (self._ledger, self._confirming, self._definitions.get(mid or self.default_mid))
+        circuits = (*self._of_redis, self._definitions.get(mid or self.default_mid))
         return next((each.next_at for each in circuits if each is not None and each.outage), None)
 
     def submit(
@@ -393,7 +404,7 @@ class Submitter:
     @property
     def next_in(self) -> float | None:
         """Seconds until an unavailable backend is tried again; None when all answer."""
-        circuits = (self._ledger, self._confirming, *tuple(self._definitions.values()))
+        circuits = (*self._of_redis, *tuple(self._definitions.values()))
         waits = (circuit.next_in for circuit in circuits)
         return min((wait for wait in waits if wait is not None), default=None)
 
@@ -459,7 +470,7 @@ class Submitter:
         self._client.note_folders(watcher, folders)
         return True
 
-    def _specs_of(self, mid: str) -> FileSpecs | None:
+    def _specs_of(self, mid: str, today: date) -> FileSpecs | None:
         taken, specs = self._specs.get(mid, (0.0, None))
         if specs is not None and self._clock() - taken < SPECS_FRESH_FOR:
             return specs
@@ -467,7 +478,7 @@ class Submitter:
         definitions = circuit.call(lambda: self._read_definitions(mid))
         if definitions is None:
             return None
-        specs = FileSpecs(definitions, mid, self._today())
+        specs = FileSpecs(definitions, mid, today)
         self._specs[mid] = (self._clock(), specs)
         return specs
 
@@ -480,8 +491,7 @@ class Submitter:
             raise DefinitionsUnavailableError(text, code)
         return found
 
-    def _routes_today(self) -> Routes:
-        today = self._today()
+    def _routes_on(self, today: date) -> Routes:
         if self._routes[0] != today:
             self._routes = (today, self._read_routes(today))
         return self._routes[1]

@@ -11,6 +11,7 @@ from types import FrameType
 
 import structlog
 
+from sfmc_import.redis_clock import RedisClock, compared, named
 from sfmc_producers.folder import Folder, FolderScanner
 from sfmc_producers.ledger import Ledger
 from sfmc_producers.listing import Step, shown
@@ -182,9 +183,10 @@ def watch(
     A folder whose file system gives no answer for `hanging_after` seconds is reported.
     Raises KeyboardInterrupt in the end if it was SIGINT, and BadRouteError when a route of the settings can never work.
     """
-    submitter = Submitter(client, rules, time.monotonic, lambda: datetime.now(UTC))
-    wakeup = Wakeup()
-    with ended_by_signals(wakeup) as received:
+    clock = RedisClock(client.now)
+    submitter = Submitter(client, rules, time.monotonic, clock.now)
+    wakeup, note = Wakeup(), partial(client.note_clock, named("watcher"))
+    with compared(clock, note), ended_by_signals(wakeup) as received:
         watch_until(wakeup, submitter, folders, rescan=rescan, hanging_after=hanging_after)
     if signal.SIGINT in received:
         raise KeyboardInterrupt

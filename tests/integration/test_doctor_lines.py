@@ -70,3 +70,29 @@ def test_doctor_names_the_wrong_lines_of_others_too_where_a_schedule_is_wrong(tm
     assert "nonsense" in said
     assert "[[source]] partner folder: " in said
     assert "[[target]] ftp kind: " in said
+
+
+NIGHT = '[[source]]\nname = "night"\nkind = "schedule"\ncustomer_key = "K"\ncron = "nonsense"\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "env", "asked"),
+    [
+        (NIGHT, REDIS, {"Redis", "login"}),
+        (NIGHT, API, {"api"}),
+        ("", REDIS | {"SFMC_LEASE_SECONDS": "soon"}, {"Redis", "login"}),
+        ("", REDIS | {"SFMC_SOAP_URL": "nonsense"}, {"Redis"}),
+        ("", REDIS | {"SFMC_CLIENT_SECRET": ""}, {"Redis"}),
+        ("", REDIS | {"SFMC_REDIS_URL": "nonsense"}, {"login"}),
+        ("", REDIS | {"SFMC_SECRETS_DIR": "/nowhere", "SFMC_CLIENT_SECRET": ""}, set()),
+        ("", API | {"SFMC_API_TOKEN": ""}, set()),
+    ],
+    ids=["schedule", "schedule, api", "another", "address", "login", "redis", "secrets", "token"],
+)
+def test_doctor_asks_all_for_which_the_settings_are_sound(
+    tmp_path: Path, lines: str, env: dict[str, str], asked: set[str]
+) -> None:
+    checks = [line.split()[1] for line in doctor(tmp_path, lines, env).output.splitlines() if line.startswith("FAIL")]
+
+    assert checks[0] == "settings"
+    assert {*checks} & {"Redis", "login", "api"} == asked

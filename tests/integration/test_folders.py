@@ -333,7 +333,8 @@ def test_a_redis_that_is_a_replica_leaves_open_whether_processes_live_and_calls_
         whole, page, of_key = status(world.access), person.see("/").text, standing(world.access, "orders", MID)
         shown, found = requests.show(world.access, request).waiting, list(check_redis(world.access.settings, "worker"))
         capsys.readouterr()
-        cli.main(["status"], "sfmc-import", standalone_mode=False)
+        with pytest.raises(SystemExit):
+            cli.main(["status"], "sfmc-import", standalone_mode=False)
         said = " ".join(capsys.readouterr().out.split())
     finally:
         world.access.client.replicaof("NO", "ONE")
@@ -368,7 +369,7 @@ def test_a_redis_that_is_full_is_a_trouble_of_its_own_and_folders_are_reported_a
     assert "has no memory left and takes nothing new" in page
     assert [each.waiting for each in whole.folders] == [1]
     assert f"since {whole.folders[0].files[0].since:%Y-%m-%d %H:%M:%S} UTC or before" in page
-    assert "To do: <bdi>let Redis take writes again" in page
+    assert "To do: <bdi>raise maxmemory of this Redis" in page
     assert servers.server_troubles(world.access) == ()
 
 
@@ -463,3 +464,21 @@ def test_of_a_full_broker_of_its_own_it_is_said_what_may_be_deleted_of_a_queue(
     assert (found.server, "has no memory left" in found.text) == ("broker", True)
     assert "of its keys delete dead letters alone" in found.fix
     assert "SFMC_" not in found.fix
+
+
+@pytest.mark.parametrize(("state", "code"), [("watched", 0), ("unreadable", 1), ("stopped", 0), ("unseen", 1)])
+def test_status_ends_with_a_failure_for_what_doctor_fails_for(
+    world: World, capsys: pytest.CaptureFixture[str], state: str, code: int
+) -> None:
+    is_read = state in {"watched", "unreadable"}
+    world.client.note_folders("h:1:x", [FOLDER | ({"state": state, "age": 60.0} if is_read else {})])
+    if state == "stopped":
+        world.client.note_folders("h:1:x", None)
+    if state == "unseen":
+        vanish(world)
+    failed = [each for each in check_folders(in_doubt.folders(world.access)) if each.level == "fail"]
+    with pytest.raises(SystemExit) as ended:
+        cli(["status"])
+
+    assert (ended.value.code or 0, bool(failed)) == (code, bool(code))
+    assert capsys.readouterr().out

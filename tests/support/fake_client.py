@@ -39,6 +39,8 @@ class FakeClient:
     confirmed: list[list[str]] = field(default_factory=list)
     cloud_is_down: bool = False
     mids_down: set[str] = field(default_factory=set)
+    time: float = 1_772_884_800.0
+    clocks: dict[str, float | None] = field(default_factory=dict)
     old: list[OldList] = field(default_factory=list)
 
     def submit(self, *, request_id: str, file: FileInfo, priority: int | None = None, **fields: Any) -> SubmitResult:
@@ -113,6 +115,14 @@ class FakeClient:
         is_new = not any((name, file.fingerprint) == (other, known.fingerprint) for other, known, _ in self.reported)
         self.reported.append((name, file, detail))
         return is_new
+
+    def now(self) -> float:
+        self._call()
+        return self.time
+
+    def note_clock(self, process: str, ahead: float | None) -> None:
+        self._call()
+        self.clocks[process] = ahead
 
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:
         self._call()

@@ -1,6 +1,5 @@
 """Access to Redis for the commands that read, with its errors in plain lines."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 import sfmc_transport
+from sfmc_import.errors import SettingsError
 from sfmc_import.events import EventStream
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.reading import LedgerReader
@@ -20,7 +20,7 @@ from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
 from sfmc_import.request import UNACKED, UNACKED_INDEX, plain_mid
-from sfmc_import.settings import Settings, load
+from sfmc_import.settings import Settings
 
 if TYPE_CHECKING:
     from sfmc_import.ledger import RedisLedger
@@ -90,10 +90,19 @@ class ReadAccess:
         return plain_mid(given or self.settings.account_id)
 
 
+def unused_api(settings: Settings, what: str) -> str:
+    """Say that what needs Redis itself uses no API, where both are set; raises SettingsError where only the API is."""
+    if not settings.api_url:
+        return ""
+    if "redis_url" not in settings.model_fields_set:
+        fix = "set SFMC_REDIS_URL, or leave SFMC_API_URL out"
+        raise SettingsError([f"SFMC_API_URL: {what} needs Redis itself; {fix}"])
+    return f"{what} needs Redis itself: it uses that of SFMC_REDIS_URL ({settings.redis.shown}), and not SFMC_API_URL"
+
+
 @contextmanager
-def open_for_reading() -> Iterator[ReadAccess]:
-    """Open ledger and queue with the settings of the environment; raises SettingsError, ServiceUnavailableError."""
-    settings = load(os.environ)
+def open_for_reading(settings: Settings) -> Iterator[ReadAccess]:
+    """Open ledger and queue; raises ServiceUnavailableError."""
     with redis_errors(settings.redis, "SFMC_REDIS_URL"):
         yield ReadAccess(settings)
 

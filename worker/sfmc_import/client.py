@@ -28,7 +28,7 @@ from redis.exceptions import RedisError
 from uuid_utils import uuid7
 
 from sfmc_import.connections import SEND_OPTIONS, Asked, Connections
-from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.errors import ServiceUnavailableError, UnconfirmedError
 from sfmc_import.faults import Rejected
 from sfmc_import.file_content import content_hash_at
 from sfmc_import.ledger import LedgerSettings, RedisLedger
@@ -237,7 +237,8 @@ class Client:
         request = self._read(given | {"event_id": event_id, "source": source}).request
         with self._redis_errors():
             state = self._connections().ledger.unresolved(request, Rejected(code, text), 0.0, Policy())
-        self._confirm_each([request_id])
+        with _naming(request_id):
+            self._confirm_each([request_id])
         return Rejection(request_id, state)
 
     def state_of(self, submission: Submission) -> str | None:
@@ -321,6 +322,20 @@ class Client:
         connections = self._connections()
         with self._redis_errors():
             return LedgerReader(connections.redis, connections.ledger.keys).running()
+
+    def now(self) -> float:
+        """Give the time of Redis, in seconds since 1970; raises ServiceUnavailableError."""
+        connections = self._connections()
+        with self._redis_errors():
+            return LedgerReader(connections.redis, connections.ledger.keys).now()
+
+    def note_clock(self, process: str, ahead: float | None) -> None:
+        """Say by how many seconds the clock of a process is ahead of that of Redis; None where the two agree."""
+        from sfmc_import.ledger.clock_notes import ClockNotes  # noqa: PLC0415 - not for a host that only submits
+
+        connections = self._connections()
+        with self._redis_errors():
+            ClockNotes(connections.redis, connections.ledger.keys).note(process, ahead)
 
     def report(self, name: str, *, file: FileInfo, detail: Mapping[str, Any]) -> bool:
         """Publish once that a file became no request: `unrouted` or `ambiguous_route`; False when that is known."""
@@ -407,7 +422,10 @@ def _naming(request_id: str) -> Iterator[None]:
     try:
         yield
     except ServiceUnavailableError as error:
-        raise type(error)(f"{error}; see request {request_id}", error.advice) from error
+        named = type(error)(f"{error}; see request {request_id}", error.advice)
+        if isinstance(named, UnconfirmedError):
+            named.request_id = request_id
+        raise named from error
 
 
 def _check_priority(priority: object) -> None:

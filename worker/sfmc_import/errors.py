@@ -71,6 +71,12 @@ class ServiceUnavailableError(SfmcImportError):
     advice = with_command("find the cause with", "doctor")
 
 
+class UnconfirmedError(ServiceUnavailableError):
+    """What was asked for is recorded, and disk or replicas have not confirmed it in time; `request_id` where known."""
+
+    request_id = ""
+
+
 SINCE_WHEN = (
     "since when: see the logs of workers, beats and watchers (redis_unreachable, broker_unreachable,"
     " backend_unavailable), or an API or console that runs"

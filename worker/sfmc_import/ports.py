@@ -26,7 +26,14 @@ class LedgerUnavailableError(SfmcImportError):
 
 
 class NotConfirmedError(LedgerUnavailableError):
-    """Redis has what was recorded, or had it, and neither disk nor replicas have confirmed that: it may be lost yet."""
+    """Redis has what was recorded, or had it, and neither disk nor replicas have confirmed that: it may be lost yet.
+
+    `is_recorded`: Redis has it still.
+    """
+
+    def __init__(self, text: str, *, is_recorded: bool = True) -> None:
+        super().__init__(text)
+        self.is_recorded = is_recorded
 
 
 class MarketingCloud(Protocol):

@@ -9,7 +9,7 @@ from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionE
 
 from sfmc_import.advice import Advice, Command
 from sfmc_import.display import clause
-from sfmc_import.errors import RedisAwayError, ServiceUnavailableError
+from sfmc_import.errors import RedisAwayError, ServiceUnavailableError, UnconfirmedError
 from sfmc_import.ports import NotConfirmedError
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_client import known_masters
@@ -29,12 +29,16 @@ RIGHTS = Advice(
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One line of what is wrong, one of what to do; `lasts` if waiting cannot help, `is_away` without any answer."""
+    """One line of what is wrong, one of what to do; `lasts` if waiting cannot help, `is_away` without any answer.
+
+    `is_recorded`: what was asked for is there, and not confirmed.
+    """
 
     text: str
     advice: Advice
     lasts: bool = True
     is_away: bool = False
+    is_recorded: bool = False
 
     @property
     def fix(self) -> str:
@@ -46,8 +50,9 @@ class Trouble:
 
     def as_error(self) -> ServiceUnavailableError:
         """Give the error that says both lines."""
-        kind = RedisAwayError if self.is_away else ServiceUnavailableError
-        return kind(self.text, self.advice)
+        if self.is_recorded:
+            return UnconfirmedError(self.text, self.advice)
+        return (RedisAwayError if self.is_away else ServiceUnavailableError)(self.text, self.advice)
 
 
 def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe: bool = False) -> Trouble:
@@ -73,7 +78,9 @@ def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe
         return Trouble(f"{place} does not speak TLS", _advice(NO_TLS, variable))
     text, fix = _passing(error, reason)
     is_away = not isinstance(error, (ResponseError, NotConfirmedError))
-    return Trouble(f"{place} {text}", _advice(fix, variable), lasts=False, is_away=is_away)
+    is_recorded = isinstance(error, NotConfirmedError) and error.is_recorded
+    advice = _advice(fix, variable)
+    return Trouble(f"{place} {text}", advice, lasts=False, is_away=is_away, is_recorded=is_recorded)
 
 
 def in_short(error: BaseException, address: RedisAddress, variable: str) -> tuple[str, str]:

@@ -35,6 +35,8 @@ EARLY = (
 MEMORY, REPLICAS = "memory", "replicas"
 """The checks that end no process: workers make room in a Redis that is full, and replicas come back."""
 
+ROLE, PERSISTENCE = "role", "persistence"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -116,10 +118,10 @@ def _version(info: Mapping[str, Any], durability: str) -> Finding:
 def _role(info: Mapping[str, Any]) -> Finding:
     role = str(info.get("role", "master"))
     if role == "master":
-        return Finding("ok", "role", "primary")
+        return Finding("ok", ROLE, "primary")
     return Finding(
         "fail",
-        "role",
+        ROLE,
         "this server is a replica, which takes no writes",
         "set SFMC_REDIS_URL to the primary, or to sentinel://…",
     )
@@ -188,18 +190,18 @@ def _eviction(info: Mapping[str, Any]) -> Finding:
 def _persistence(condition: Condition, durability: str) -> Finding:
     if not int(condition.info.get("aof_enabled", 0)):
         text = "no append-only file: a restart of Redis loses the requests since its last snapshot, or all requests"
-        return Finding("warn", "persistence", text, "set appendonly yes in the configuration of Redis")
+        return Finding("warn", PERSISTENCE, text, "set appendonly yes in the configuration of Redis")
     if condition.info.get("aof_last_write_status", "ok") != "ok":
         return Finding(
-            "fail", "persistence", "Redis cannot write its append-only file", "free space on the disk of Redis"
+            "fail", PERSISTENCE, "Redis cannot write its append-only file", "free space on the disk of Redis"
         )
     if condition.appendfsync != "always" and durability == "waitaof" and _answers_early(condition.info):
-        return Finding("warn", "persistence", EARLY, "set appendfsync always in Redis")
+        return Finding("warn", PERSISTENCE, EARLY, "set appendfsync always in Redis")
     if condition.appendfsync == "always" or durability == "waitaof":
-        return Finding("ok", "persistence", "every start is on disk before it is sent, as is what a source lets go of")
+        return Finding("ok", PERSISTENCE, "every start is on disk before it is sent, as is what a source lets go of")
     text = f"appendfsync is {condition.appendfsync or 'unknown'}: a power failure can lose the last second of writes"
     return Finding(
-        "warn", "persistence", text, "set appendfsync always in Redis, or SFMC_DURABILITY=waitaof (Redis 7.2 or later)"
+        "warn", PERSISTENCE, text, "set appendfsync always in Redis, or SFMC_DURABILITY=waitaof (Redis 7.2 or later)"
     )
 
 

@@ -18,6 +18,7 @@ from celery.beat import Scheduler, SchedulingError
 from sfmc_import import ticker, worker_process
 from sfmc_import.client import Client
 from sfmc_import.ledger.broker_state import BrokerState
+from sfmc_import.ledger.clock_notes import compared_with
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import ledger_settings, open_ledger, open_redis
 from sfmc_import.ledger.schedule_state import ScheduleState
@@ -147,7 +148,7 @@ class ImportBeat(Beat):
         presence.start(stop=lambda: None)
         self.scheduler_cls = partial(LoggingScheduler, is_needed=_look(app).is_needed, note=_note_of(app.settings))
         try:
-            with running_schedules(app.settings):
+            with running_schedules(app.settings), _clock_compared(app.settings):
                 return super().start_scheduler()
         finally:
             presence.end()
@@ -161,6 +162,12 @@ class ImportBeat(Beat):
             raise SystemExit
 
         signal.signal(signal.SIGINT, interrupt)
+
+
+@contextmanager
+def _clock_compared(settings: Settings) -> Iterator[None]:
+    with open_redis(settings) as client, compared_with(client, Keys(settings.prefix), "beat"):
+        yield
 
 
 def _note_of(settings: Settings) -> Callable[[bool], None]:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -20,6 +20,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import.errors import FAILURE, INTERRUPTED
+from sfmc_import.ledger.clock_notes import compared_with
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ports import Deps, Ledger, LedgerUnavailableError
 from sfmc_import.private_files import make_private_folder, write_private
 from sfmc_import.processes import HEARTBEAT_SECONDS, Process
@@ -275,6 +277,7 @@ class WorkerLifecycle(StartStopStep):
             self._presence.end()
             raise SystemExit(1)
         self._watch: WriteLossWatch | None = None
+        self._comparison = ExitStack()
         # zeep and its WSDL take a quarter of a second that the first start should not wait for.
         self._deps.marketing_cloud.prepare()
 
@@ -283,6 +286,9 @@ class WorkerLifecycle(StartStopStep):
         self._watch = WriteLossWatch(self._deps.ledger, self._deps.timing.call)
         self._watch.start(lambda: self._app.outlived.report(self._deps.ledger))
         self._presence.start(_end_this_worker)
+        settings: Settings = self._app.settings
+        client = self._comparison.enter_context(connect(settings.redis, retries=0))
+        self._comparison.enter_context(compared_with(client, Keys(settings.prefix), "worker"))
 
     def ready(self) -> None:
         """Say in the heartbeat that this worker takes messages."""
@@ -300,6 +306,7 @@ class WorkerLifecycle(StartStopStep):
         self._app.slow_calls.close()
         if self._watch is not None:
             self._watch.stop()
+        self._comparison.close()
         self._presence.end()
         if self._heartbeat is not None:
             self._heartbeat.stop()

@@ -306,25 +306,30 @@ def list_events(
     request: Request,
     _: Reads,
     access: Access,
-    after: Annotated[str, Query(pattern=r"^[0-9]{1,19}(-[0-9]{1,19})?$")] = "0-0",
+    after: Annotated[str | None, Query(pattern=r"^[0-9]{1,19}(-[0-9]{1,19})?$")] = None,
     limit: Limit = 50,
     customer_key: Annotated[str | None, Query(max_length=256)] = None,
     type: Annotated[list[str] | None, Query(max_length=40)] = None,  # noqa: A002 - the name of the parameter
     last_event_id: Annotated[str | None, Header(max_length=40)] = None,
 ) -> Any:
-    """Give events after a position, oldest first; `next` is the position to go on from.
+    """Give events after a position, or from the oldest on, oldest first; `next` is the position to go on from.
 
-    With `Accept: text/event-stream` events come as they happen, after `Last-Event-ID` or from now on.
+    With `Accept: text/event-stream` events come as they happen: after `Last-Event-ID`, without it after `after`,
+    without both from now on.
     """
     if "text/event-stream" in request.headers.get("accept", ""):
         live: LiveEvents = request.app.state.live
         token = bearer_token(request.headers)
-        begin = None if last_event_id is None else checked_position(last_event_id)
+        begin = _whole(after) if last_event_id is None else checked_position(last_event_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(
             live.follow(begin, customer_key, token), headers=headers, media_type="text/event-stream"
         )
-    return listing.events(access, after, limit, key=customer_key, types=type or ())
+    return listing.events(access, after or "0-0", limit, key=customer_key, types=type or ())
+
+
+def _whole(after: str | None) -> str | None:
+    return after if after is None or "-" in after else f"{after}-0"
 
 
 _POSITION = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")

@@ -230,9 +230,10 @@ class FolderGiven(Given):
 
 
 class FoldersGiven(Given):
-    """What a watcher says of its folders; null when it ends."""
+    """What a watcher says of its folders; null when it ends. `clock` is by how many seconds its clock is ahead."""
 
     folders: list[FolderGiven] | None = Field(max_length=1000)
+    clock: Number | None = Field(None, ge=-(2**40), le=2**40)
 
 
 class FolderNameGiven(Given):

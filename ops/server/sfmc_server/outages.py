@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from redis.exceptions import RedisError
 
 from sfmc_import.access import ReadAccess
-from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.errors import UnconfirmedError
+from sfmc_import.ports import LedgerUnavailableError, NotConfirmedError
 from sfmc_import.redis_errors import in_short, trouble
 
 REDIS = "Redis"
@@ -51,6 +52,22 @@ def cause_of(error: Exception) -> BaseException:
     """Give what a client of Redis met."""
     cause = error if isinstance(error, RedisError) else error.__cause__ or error
     return cause.__cause__ if isinstance(cause.__cause__, RedisError) else cause
+
+
+RECORDED = "it is recorded, and goes on by itself; only if Redis fails now, it may be lost"
+"""What is so of an action that disk or replicas have not confirmed in time."""
+
+
+def unconfirmed(error: Exception) -> tuple[bool, str]:
+    """Tell whether what was asked for is recorded and not confirmed, and give the id of the request that names it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UnconfirmedError):
+            return True, cause.request_id
+        if isinstance(cause, NotConfirmedError):
+            return cause.is_recorded, ""
+        cause = cause.__cause__
+    return False, ""
 
 
 def _since_an_answer(access: ReadAccess) -> str:

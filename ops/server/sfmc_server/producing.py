@@ -76,13 +76,14 @@ def set_aside(given: RecordGiven, caller: Submits, access: Access) -> None:
 def note_folders(
     watcher: Annotated[str, Path(min_length=1, max_length=128)], given: FoldersGiven, caller: Submits, client: Submitter
 ) -> None:
-    """Say for `status` what a watcher knows of its folders; null when it ends.
+    """Say for `status` what a watcher knows of its folders, null when it ends, and how wrong its clock is.
 
     Watchers of a token of the role `source` are its own: another token cannot speak for them.
     """
     name = f"{caller.name}/{watcher}" if caller.role == "source" else watcher
     folders = None if given.folders is None else [each.model_dump(exclude_none=True) for each in given.folders]
     client.note_folders(name, folders)
+    client.note_clock(f"watcher {name}", None if folders is None else given.clock)
 
 
 def _file(given: FileGiven) -> FileInfo:

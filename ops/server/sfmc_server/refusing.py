@@ -25,7 +25,7 @@ from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_server.answers import PROBLEMS, Answer, later, problem, response
 from sfmc_server.callers import ForbiddenError, UnauthorizedError
-from sfmc_server.outages import said_of_redis
+from sfmc_server.outages import RECORDED, said_of_redis, unconfirmed
 
 log = structlog.get_logger("sfmc_server.refusing")
 _STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422, PreconditionError: 412}
@@ -67,6 +67,18 @@ def _unavailable(error: Exception, access: ReadAccess) -> Answer:
     return _typed("unavailable", Answer(answer.status, {**answer.body, **text}, answer.headers))
 
 
+def _not_confirmed(request: Request, error: Exception, named_id: str) -> Answer:
+    """Answer an action that is recorded: the same one again, with the same key, asks for the confirmation alone."""
+    request_id = named_id or str(request.path_params.get("request_id", ""))
+    log.warning("not_confirmed", path=request.url.path, request_id=request_id or None, reason=str(error))
+    which = f" of request {request_id}" if request_id else ""
+    text = f"disk or replicas of Redis have not confirmed in time what was recorded{which}: {RECORDED}"
+    text += "; ask again, with the same Idempotency-Key, to have it confirmed; on that server doctor names the cause"
+    answer = named("not_confirmed", 503, text)
+    more = {"request_id": request_id} if request_id else {}
+    return Answer(503, {**answer.body, **more}, {"Retry-After": "1"})
+
+
 def _handler(answer: Callable[[Exception], Answer]) -> Any:
     async def handle(_: Request, error: Exception) -> Response:
         return response(answer(error))
@@ -77,6 +89,9 @@ def _handler(answer: Callable[[Exception], Answer]) -> Any:
 async def _outage(request: Request, error: Exception) -> Response:
     if isinstance(error, RedisError) and is_defect(error):
         return response(_internal(error))
+    is_recorded, request_id = unconfirmed(error)
+    if is_recorded:
+        return response(_not_confirmed(request, error, request_id))
     return response(_unavailable(error, request.app.state.access))
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 import structlog
 import uvicorn
@@ -15,7 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import import logs
-from sfmc_import.access import ReadAccess
+from sfmc_import.access import ReadAccess, unused_api
 from sfmc_import.bootstrap import open_definitions
 from sfmc_import.client import Client
 from sfmc_import.errors import SettingsError, SfmcImportError
@@ -23,6 +24,7 @@ from sfmc_import.ledger.keys import Keys as LedgerKeys
 from sfmc_import.ledger.opening import durability_of
 from sfmc_import.redaction import KNOWN
 from sfmc_import.redis_client import connect
+from sfmc_import.redis_clock import RedisClock, compared, named
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
 from sfmc_producers.notifications import Wakeup
@@ -76,10 +78,13 @@ AddApi = Callable[[FastAPI, Callable[[], bool]], None]
 def run_serve(host: str, port: int, *, as_json: bool) -> None:
     """Serve until a signal; raises KeyboardInterrupt in the end if it was SIGINT, SystemExit otherwise."""
     settings = load(os.environ, more=problems_in(lambda table: table.kind == "push", KINDS, targets=False))
+    note = unused_api(settings, "serve")
     tables = [table for table in settings.sources if table.kind == "push"]
     verifiers = verifiers_of(tables, settings)
     form = "json" if as_json else settings.log_format
     logs.configure(level=settings.log_level, form=form, secrets=settings.secrets())
+    if note:
+        log.warning("api_url_not_used", detail=note)
     with ExitStack() as stack:
         listening = stack.enter_context(listen(host, port))
         sources = open_sources(tables, verifiers, settings, stack)
@@ -94,7 +99,8 @@ def run_serve(host: str, port: int, *, as_json: bool) -> None:
             stack.callback(app.state.explainer.close)
             console.add_to(app, access, client, is_ending)
 
-        received = serve(sources, redis, listening, add)
+        with compared(RedisClock(client.now), partial(client.note_clock, named("server"))):
+            received = serve(sources, redis, listening, add)
     log.info("server_ended")
     if signal.SIGINT in received:
         raise KeyboardInterrupt

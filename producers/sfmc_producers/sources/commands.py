@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 
 from sfmc_import import logs
@@ -15,6 +15,7 @@ from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import SettingsError, noted, require_none
 from sfmc_import.ledger.opening import durability_of
 from sfmc_import.redis_client import connect
+from sfmc_import.redis_clock import RedisClock, compared, named
 from sfmc_import.routing import Route
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
@@ -72,6 +73,7 @@ class Opening:
         self.settings = settings
         self.client: Ledger = stack.enter_context(open_ledger(settings, confirms_each=False))
         self.set_aside = _set_aside(settings, stack)
+        self.clock = RedisClock(self.client.now)
         self.definitions = open_definitions(settings, "source")
         self.problems: list[str] = []
         self.intakes: dict[str, Intake] = {}
@@ -86,7 +88,9 @@ class Opening:
     def open(self, table: SourceTable, kind: Kind, options: Options) -> Opened:
         """Open one source; raises SettingsError with all that is wrong in it and in the targets."""
         problems, source = [*self.problems], None
-        intake = open_intake(table, options, self.settings, self.client, self.definitions, self.targets)
+        intake = open_intake(
+            table, options, self.settings, self.client, self.definitions, self.targets, clock=self.clock
+        )
         intake.standing.place = table.kind
         # Of a source that is listed beside itself there are two: the first one runs.
         self.intakes.setdefault(table.name, intake)
@@ -104,8 +108,11 @@ class Opening:
         if options.scan_every is None or opened.source is None:
             return opened.source
         listed = require_listable(opened if kind.is_shared else self.open(table, kind, options), "scan_every")
-        every, intake, settings = options.scan_every, opened.intake, self.settings
-        return ScannedSource(opened.source, listed, intake, every, lambda: remembered_since(settings, time.time()))
+        return ScannedSource(opened.source, listed, opened.intake, options.scan_every, self.remembered_since)
+
+    def remembered_since(self) -> float:
+        """Give the time from which on the ledger remembers every file; raises ServiceUnavailableError."""
+        return remembered_since(self.settings, self.clock.now().timestamp())
 
 
 def run_named(names: Sequence[str], *, as_json: bool) -> None:
@@ -122,7 +129,10 @@ def run_named(names: Sequence[str], *, as_json: bool) -> None:
         opening.client.prepare()
         sources = open_all(opening, tables, read)
         submitter = opening.intakes[sources[0].name].submitter
-        raise SystemExit(run_sources(sources, opening.standings, submitter))
+        note = partial(opening.client.note_clock, named("source process"))
+        with compared(opening.clock, note):
+            code = run_sources(sources, opening.standings, submitter)
+    raise SystemExit(code)
 
 
 def open_all(opening: Opening, tables: Sequence[SourceTable], read: Sequence[tuple[Kind, Options]]) -> list[Source]:
@@ -170,6 +180,8 @@ def open_intake(
     client: Ledger,
     definitions: CachedDefinitions,
     targets: Mapping[str, Target] = NO_TARGETS,
+    *,
+    clock: RedisClock | None = None,
 ) -> Intake:
     """Put together what takes the arrivals of one source: its own routes are tried before those of all."""
     rules = RoutingRules(
@@ -179,5 +191,5 @@ def open_intake(
         targets=targets,
         max_age=settings.definition_check_ttl,
     )
-    submitter = Submitter(client, rules, time.monotonic, lambda: datetime.now(UTC))
+    submitter = Submitter(client, rules, time.monotonic, (clock or RedisClock(client.now)).now)
     return Intake(table.name, submitter, mid=options.mid, key=options.customer_key)

@@ -30,7 +30,7 @@ from sfmc_producers.push.forms import FORMS
 from sfmc_producers.push.options import PushOptions
 from sfmc_producers.push.posts import NotReadableError, Post, UnusablePostError, readable
 from sfmc_producers.sources.arrivals import Arrival, Ignored, Record, Unreadable
-from sfmc_producers.sources.commands import Opened, Opening, open_intake, remembered_since, require_listable
+from sfmc_producers.sources.commands import Opened, Opening, open_intake, require_listable
 from sfmc_producers.sources.explaining import Explaining
 from sfmc_producers.sources.folder import FolderSource
 from sfmc_producers.sources.kinds import KINDS
@@ -68,13 +68,15 @@ class Waits(Protocol):
 
 def run_scan(name: str, *, since: str | None, dry_run: bool, as_json: bool) -> None:
     """List a source once and submit what has no request yet; with `dry_run` only say it."""
-    now = time.time()
     settings = load(os.environ, more=problems_in(lambda table: table.name == name, KINDS))
     if dry_run:
         require_redis(settings, "scan --dry-run")
-    begin = remembered_since(settings, now) if since is None else read_since(since, now)
+    if since is not None:
+        # What is wrong in it is said before anything is asked; an age counts from the time of Redis.
+        read_since(since, time.time())
     with _opened(settings, name) as (opening, opened), _source_errors(name):
         assert opened is not None
+        begin = opening.remembered_since() if since is None else read_since(since, opening.clock.now().timestamp())
         listed = require_listable(opened, "scan")
         take = would_submit(explaining_of(opening, opened)) if dry_run else submit_with(opened.intake)
         scan = Scan(listed, take, begin)
@@ -332,7 +334,9 @@ def explaining_of(opening: Opening, opened: Opened | None, mid: str | None = Non
     intake = (
         opened.intake
         if opened is not None
-        else open_intake(SourceTable("explain", "", {}, ""), options, settings, opening.client, definitions)
+        else open_intake(
+            SourceTable("explain", "", {}, ""), options, settings, opening.client, definitions, clock=opening.clock
+        )
     )
     return Explaining(
         intake=intake,

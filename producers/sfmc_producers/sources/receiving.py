@@ -142,10 +142,18 @@ class Receiver:
                 if failures:
                     self._log.info("source_available", failures=failures)
                 failures = 0
-                self._intake.standing.looked(id(self), more=len(self._waiting))
+                self._say_standing()
             self._give_back()
         finally:
             self._drop_mailbox()
+
+    def _say_standing(self) -> None:
+        """Say that the queue answers, and why messages of it are held where what all of them need does not answer."""
+        count, standing, submitter = len(self._waiting), self._intake.standing, self._intake.submitter
+        if count and (text := submitter.outage(None)[0]):
+            standing.holds(text, id(self), count=count, again_in=submitter.next_in)
+        else:
+            standing.looked(id(self), more=count)
 
     def _give_back(self) -> None:
         """Let the next process go on at once with what waits."""

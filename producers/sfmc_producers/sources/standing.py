@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from sfmc_import.display import one_line
@@ -17,7 +17,7 @@ MAIN, SCAN, LET_GO, DELIVERY, INBOX = "main", "scan", "let_go", "delivery", "inb
 """The parts of a source: itself, the scans beside it, the removal of accepted files, the delivery to its targets, and
 what is posted and kept for its producer; several receivers of a queue are a part each."""
 
-State = Literal["refused", "unreachable", "not_read", "not_taken", "undelivered", "full", "unmoved"]
+State = Literal["refused", "unreachable", "not_read", "not_taken", "held", "undelivered", "full", "unmoved"]
 WORST_FIRST: tuple[State, ...] = get_args(State)
 """What is said of a source of which several parts are in trouble."""
 
@@ -107,9 +107,16 @@ class Standing:
         """Say that it was not answered, for so long, and when it is asked again; the first time in a row counts."""
         before = self._parts.get(part, _Part())
         now = self.clock()
-        since = now - for_seconds if before.trouble is None else before.trouble.since
+        is_new = before.trouble is None or before.trouble.state != state
+        since = now - for_seconds if before.trouble is None or is_new else before.trouble.since
         trouble = Trouble(since, text, state, None if again_in is None else round(now + again_in, 1))
         self._parts[part] = _Part(trouble, before.files, before.more)
+
+    def holds(self, text: str, part: Hashable, *, count: int, again_in: float | None) -> None:
+        """Say that a part was answered, and holds so many events that are not recorded now, and why."""
+        self.looked_at = self.clock()
+        self.failed(text, part, again_in=again_in, state="held")
+        self._parts[part] = replace(self._parts[part], more=count)
 
     def refused(self, text: str, part: Hashable = MAIN) -> None:
         """Say that a person must act, and that it is not tried again."""

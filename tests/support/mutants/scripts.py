@@ -52,6 +52,7 @@ from tests.contract.ledger import (
     test_unknown_starts,
     test_waiting,
     test_waits_after_a_clock_step,
+    test_waits_of_files,
 )
 from tests.contract.ledger.scenario import Scenario
 from tests.support.ledger_world import RedisWorld
@@ -70,6 +71,7 @@ BODIES = (
     test_losses,
     test_clocks_that_went_back,
     test_waits_after_a_clock_step,
+    test_waits_of_files,
     test_redis_only,
     test_resolving,
     test_sender_options,

@@ -7,7 +7,7 @@ UNKNOWN = "no schedule met it, or another safeguard held"
 
 WHY = (
     (
-        r"watch_ttl|watchers_key|folders|FOLDER|stopped|last_seen|present\(a\.text\)|probe_ttl|results_key|caller|reply|replies|a\.limit|stream_maxlen|has_other_content",
+        r"watch_ttl|waits_key|remember_waits|LONG_WAIT|found\[field\]|watchers_key|folders|FOLDER|stopped|last_seen|present\(a\.text\)|probe_ttl|results_key|caller|reply|replies|a\.limit|stream_maxlen|has_other_content",
         "no schedule does what this decides",
     ),
     (r"theirs|a\.alive|account_key|processes_key|report_key", "no schedule does what this decides"),

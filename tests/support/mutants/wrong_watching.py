@@ -19,6 +19,13 @@ WATCHING = (
     Mutant("upkeep", "if #name <= LONGEST_FOLDER then", "if true then"),
     Mutant("upkeep", "redis.call('ZREM', folders_key(), other .. name)", ""),
     Mutant("upkeep", "'stopped ', 'watched ')", "'watched ', 'stopped ')"),
+    Mutant("upkeep", "if seconds < LONG_WAIT then return end", ""),
+    Mutant("upkeep", "math.min(found[field], int(since))", "found[field]"),
+    Mutant("upkeep", "(watcher == a.watcher and not found[field])", "not found[field]"),
+    Mutant("upkeep", "(watcher == a.watcher and not found[field])", "false"),
+    Mutant("upkeep", "if int(at) + cfg.probe_ttl <= now or", "if"),
+    Mutant("upkeep", "keep(waits_key(), cfg.probe_ttl)", ""),
+    Mutant("upkeep", "    remember_waits(a.text)\n", ""),
     Mutant(
         "processes", "local function note_last_seen()\n", "local function note_last_seen()\n  if true then return end\n"
     ),

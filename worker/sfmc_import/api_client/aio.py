@@ -169,9 +169,11 @@ class AsyncApiClient:
         """Keep a record that cannot be read: `source`, `record_id`, `body_base64` and `text` with the reason."""
         await self._do(calls.set_aside(fields))
 
-    async def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:
-        """Say what a watcher knows of its folders; None when it ends."""
-        await self._do(calls.note_folders(watcher, folders))
+    async def note_folders(
+        self, watcher: str, folders: Sequence[Mapping[str, Any]] | None, clock: float | None = None
+    ) -> None:
+        """Say what a watcher knows of its folders, None when it ends; and by how many seconds its clock is ahead."""
+        await self._do(calls.note_folders(watcher, folders, clock))
 
     async def show(self, request_id: str, *, wait: float = 0.0) -> LifeView:
         """Show a request with its life; `wait` is for its end, 30 seconds at most."""
@@ -233,7 +235,7 @@ class AsyncApiClient:
         return await self._do(calls.status())
 
     async def now(self) -> float:
-        """Give the time of the server, in seconds since 1970."""
+        """Give the time of Redis, in seconds since 1970."""
         return await self._do(calls.now())
 
     async def running(self) -> RunningView:

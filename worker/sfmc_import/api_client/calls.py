@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -86,10 +85,10 @@ def set_aside(fields: Mapping[str, Any]) -> Call[None]:
     return _post("/set-aside", _nothing, fields, is_safe=True)
 
 
-def note_folders(watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> Call[None]:
-    """Say what a watcher knows of its folders."""
-    path = f"/watchers/{_id(watcher)}"
-    return Call(method="PUT", path=path, read=_nothing, body={"folders": folders}, is_safe=True)
+def note_folders(watcher: str, folders: Sequence[Mapping[str, Any]] | None, clock: float | None = None) -> Call[None]:
+    """Say what a watcher knows of its folders, and of its clock."""
+    path, said = f"/watchers/{_id(watcher)}", {} if clock is None else {"clock": clock}
+    return Call(method="PUT", path=path, read=_nothing, body={"folders": folders} | said, is_safe=True)
 
 
 def show(request_id: str, wait: float) -> Call[LifeView]:
@@ -131,8 +130,8 @@ def status() -> Call[StatusView]:
 
 
 def now() -> Call[float]:
-    """Ask for the time of the server."""
-    return _get("/running", lambda answer: parsedate_to_datetime(answer.headers["date"]).timestamp())
+    """Ask for the time of Redis."""
+    return _get("/running", lambda answer: RunningView.model_validate(answer.json).now.timestamp())
 
 
 def running() -> Call[RunningView]:

@@ -36,6 +36,7 @@ class ApiSubmitter:
     def __init__(self, api: ApiClient, mid: str = "") -> None:
         self.mid = plain_mid(mid)
         self._api = api
+        self._ahead: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -104,10 +105,19 @@ class ApiSubmitter:
         with _errors(file.fingerprint):
             return self._api.report(name=name, file=_file(file), **detail)
 
+    def now(self) -> float:
+        """Give the time of Redis, in seconds since 1970."""
+        with _errors(""):
+            return self._api.now()
+
+    def note_clock(self, process: str, ahead: float | None) -> None:  # noqa: ARG002 - as the client of the ledger
+        """Keep by how many seconds the clock is ahead: it is said with the folders."""
+        self._ahead = ahead
+
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:
         """Say what a watcher knows of its folders; None when it ends."""
         with _errors(watcher):
-            self._api.note_folders(watcher, folders)
+            self._api.note_folders(watcher, folders, self._ahead)
 
     def set_aside(self, source: str, record_id: str, body: bytes, text: str) -> None:
         """Keep a record that cannot be read as a dead letter; of a very large one the beginning."""

@@ -164,9 +164,11 @@ class ApiClient:
         """Keep a record that cannot be read: `source`, `record_id`, `body_base64` and `text` with the reason."""
         self._do(calls.set_aside(fields))
 
-    def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:
-        """Say what a watcher knows of its folders; None when it ends."""
-        self._do(calls.note_folders(watcher, folders))
+    def note_folders(
+        self, watcher: str, folders: Sequence[Mapping[str, Any]] | None, clock: float | None = None
+    ) -> None:
+        """Say what a watcher knows of its folders, None when it ends; and by how many seconds its clock is ahead."""
+        self._do(calls.note_folders(watcher, folders, clock))
 
     def show(self, request_id: str, *, wait: float = 0.0) -> LifeView:
         """Show a request with its life; `wait` is for its end, 30 seconds at most."""
@@ -228,7 +230,7 @@ class ApiClient:
         return self._do(calls.status())
 
     def now(self) -> float:
-        """Give the time of the server, in seconds since 1970."""
+        """Give the time of Redis, in seconds since 1970."""
         return self._do(calls.now())
 
     def running(self) -> RunningView:

@@ -149,7 +149,9 @@ def judged(status: int, headers: Mapping[str, str], content: bytes, call: Call[A
     problem = _problem(content)
     text = str(problem.get("detail") or problem.get("title") or f"HTTP {status}")
     if status in LATER:
-        fault = NotApplied if status in {429, 503} or call.is_safe else Ambiguous
+        # What is recorded would be there twice, unless a key says that it is the same.
+        is_undone = status in {429, 503} and problem.get("type") != f"{PROBLEMS}not_confirmed"
+        fault = NotApplied if is_undone or call.is_safe else Ambiguous
         return fault(f"http_{status}", text, retry_after=_seconds(headers.get("retry-after")))
     raise _error(status, problem, text)
 

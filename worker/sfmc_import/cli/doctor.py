@@ -31,7 +31,7 @@ from sfmc_import.redis_server import Finding
 from sfmc_import.request import fold_key
 from sfmc_import.runs import Definition
 from sfmc_import.schedules import ticks
-from sfmc_import.settings import Settings, SettingsError, described, load
+from sfmc_import.settings import Settings, SettingsError, described, load, read_all
 from sfmc_import.settings.model import unplaced_schedules
 from sfmc_import.settings.policy_file import Tables
 
@@ -177,7 +177,8 @@ def doctor(
 
     Prints one line for each check: ok, warn (works, but read it) or FAIL, with a fix in the next line. With
     SFMC_API_URL it checks the API and its token in the place of Redis, and the login if there is one. The lines of
-    sources and targets are read, and their servers are not asked.
+    sources and targets are read, and their servers are not asked. Where settings are wrong, all is asked for which the
+    others are enough.
 
     A ledger belongs to the business unit and the host of its first worker (SFMC_ACCOUNT_ID, SFMC_SOAP_URL); workers
     of others refuse to start. --move-ledger is for a host that has a new name, or a ledger that is used anew.
@@ -254,16 +255,12 @@ def _all(role: RoleName, wrong_lines: WrongLines) -> Iterator[Finding]:
     except SettingsError as error:
         problems = dict.fromkeys([*error.problems, *_all_problems(wrong_lines)])
         yield from (Finding("fail", "settings", problem) for problem in problems)
-        yield from _check_redis_only(role)
+        yield from _check_what_is_sound(role)
         return
     count, routes = len(settings.policies.definitions), len(settings.routes)
     yield from _settings(settings, wrong_lines, f"policy for {count} definitions, {routes} routes")
     yield from check_schedules(settings, datetime.now(UTC))
-    yield from check_redis(settings, role)
-    yield from check_tokens(settings, role)
-    yield from check_notifications(settings)
-    yield from check_circuits(settings)
-    yield from check_starts(settings)
+    yield from _of_redis(settings, role)
     yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
 
 
@@ -287,12 +284,8 @@ def _settings(settings: Settings, wrong_lines: WrongLines, more: str) -> Iterato
 
 def _over_the_api(settings: Settings, wrong_lines: WrongLines) -> Iterator[Finding]:
     """Check what is used from here: the API, and Marketing Cloud where there is a login; others have the Redis."""
-    from sfmc_import.api_client import ApiClient  # noqa: PLC0415 - httpx, which Redis does not need
-    from sfmc_import.cli.doctor_api import check_api  # noqa: PLC0415 - as above
-
     yield from _settings(settings, wrong_lines, "with SFMC_API_URL the API is checked, and no Redis")
-    with ApiClient(settings.api_url, settings.api_token.get_secret_value()) as api:
-        yield from check_api(api)
+    yield from _ask_api(settings)
     if not (settings.client_id or settings.username):
         yield Finding("ok", "login", "none is given: Marketing Cloud is not asked from here")
         return
@@ -304,10 +297,39 @@ def _over_the_api(settings: Settings, wrong_lines: WrongLines) -> Iterator[Findi
     yield from check_marketing_cloud(complete, open_marketing_cloud(quick(complete)))
 
 
-def _check_redis_only(role: RoleName) -> Iterator[Finding]:
-    """Check Redis if only the login at Marketing Cloud is missing."""
-    try:
-        settings = load(os.environ)
-    except SettingsError:
-        return
+_OF_API = {"api_url", "api_token"}
+_OF_REDIS = {"redis_url", "redis_password", "broker_url", "broker_password", "prefix"}
+_OF_MARKETING_CLOUD = {
+    *("auth_url", "soap_url", "account_id", "client_id", "client_secret", "username", "password"),
+    *("proxy", "ca_bundle"),
+}
+"""Settings without which nothing is asked there."""
+
+
+def _check_what_is_sound(role: RoleName) -> Iterator[Finding]:
+    """Ask all for which the settings are sound: what is wrong may stand beside it."""
+    found = read_all(os.environ, marketing_cloud=True)
+    settings, suspect = found.settings, found.suspect
+    if settings.api_url or suspect & _OF_API:
+        if not suspect & _OF_API:
+            yield from _ask_api(settings)
+    elif not suspect & _OF_REDIS:
+        yield from _of_redis(settings, role)
+    if (settings.client_id or settings.username) and not suspect & _OF_MARKETING_CLOUD:
+        yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
+
+
+def _of_redis(settings: Settings, role: RoleName) -> Iterator[Finding]:
     yield from check_redis(settings, role)
+    yield from check_tokens(settings, role)
+    yield from check_notifications(settings)
+    yield from check_circuits(settings)
+    yield from check_starts(settings)
+
+
+def _ask_api(settings: Settings) -> Iterator[Finding]:
+    from sfmc_import.api_client import ApiClient  # noqa: PLC0415 - httpx, which Redis does not need
+    from sfmc_import.cli.doctor_api import check_api  # noqa: PLC0415 - as above
+
+    with ApiClient(settings.api_url, settings.api_token.get_secret_value()) as api:
+        yield from check_api(api)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sfmc_import.api_client import ApiClient
 from sfmc_import.api_client.wire import shown
 from sfmc_import.cli.doctor_addresses import is_plain_http
-from sfmc_import.cli.doctor_folders import check_folders, check_losses, check_old_definitions
+from sfmc_import.cli.doctor_folders import check_clocks, check_folders, check_losses, check_old_definitions
 from sfmc_import.errors import SfmcImportError
 from sfmc_import.processes import NOT_KNOWN
 from sfmc_import.redis_server import Finding
@@ -42,5 +42,6 @@ def _check_whole(api: ApiClient) -> Iterator[Finding]:
     for each in whole.servers:
         yield Finding("fail", each.check, each.text, each.fix)
     yield from check_losses(whole.losses)
+    yield from check_clocks(whole.clocks)
     yield from check_folders(whole.folders)
     yield from check_old_definitions(whole.old_definitions)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from sfmc_import.operations.clocks import ClockView
 from sfmc_import.operations.folders import sentence
 from sfmc_import.operations.lost_writes import LossView
 from sfmc_import.operations.outdated import OldDefinitionsView
@@ -33,6 +34,11 @@ def check_folders(found: Sequence[FolderView]) -> Iterator[Finding]:
 def check_old_definitions(found: Sequence[OldDefinitionsView]) -> Iterator[Finding]:
     """Say by which old lists of definitions files are routed: that works, and what is new there is not seen."""
     return (Finding("warn", "definitions", sentence_of_old(each), each.advice) for each in found)
+
+
+def check_clocks(found: Sequence[ClockView]) -> Iterator[Finding]:
+    """Name each process that says that its clock differs from that of Redis."""
+    return (Finding("warn", "clock", each.text, each.advice) for each in found)
 
 
 def check_losses(found: Sequence[LossView]) -> Iterator[Finding]:

@@ -10,12 +10,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import.access import redis_errors
-from sfmc_import.cli.doctor_folders import check_folders, check_losses, check_old_definitions
+from sfmc_import.cli.doctor_folders import check_clocks, check_folders, check_losses, check_old_definitions
 from sfmc_import.cli.output import seconds
 from sfmc_import.errors import SINCE_WHEN
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.operations.clocks import wrong_clocks
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.in_doubt import doubted
@@ -109,6 +110,7 @@ def _ledger(client: Redis, settings: Settings, *, takes_writes: bool) -> Iterato
     try:
         owner, running, overdue = reader.account(), reader.running(), reader.longest_overdue()
         lost = losses(reader, settings)
+        clocks = wrong_clocks(reader)
         watched, old = folders(reader, login_of(settings)), old_definitions(reader, login_of(settings))
     except LedgerUnavailableError as error:
         yield Finding("fail", "ledger", f"cannot be read: {error}", "see the findings above")
@@ -117,6 +119,7 @@ def _ledger(client: Redis, settings: Settings, *, takes_writes: bool) -> Iterato
     yield check_account(owner, settings.account)
     yield check_processes(running, overdue, takes_writes=takes_writes)
     yield check_overdue(overdue)
+    yield from check_clocks(clocks)
     yield from check_folders(watched if takes_writes else doubted(watched))
     yield from check_old_definitions(old)
 

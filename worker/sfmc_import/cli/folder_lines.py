@@ -41,7 +41,12 @@ def folder_lines(folders: Sequence[FolderView]) -> Iterator[str]:
         yield "  ".join([f"  {word}", name, f"{folder.text}{_since(folder.since)}{again}{_looked(folder)}{by}"])
         yield from file_lines(folder.files)
         if folder.more:
-            yield f"    and {folder.more} more"
+            yield f"    and {folder.more} more" if folder.files else f"    {_count(folder.more)}"
+
+
+def _count(number: int) -> str:
+    """Say how much waits where nothing is named: events of a queue, or files that are deep in trouble."""
+    return "1 waits" if number == 1 else f"{number} wait"
 
 
 def file_lines(files: Sequence[FolderFileView]) -> Iterator[str]:

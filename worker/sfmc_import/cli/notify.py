@@ -9,9 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 import click
+import structlog
 
 from sfmc_import import logs
-from sfmc_import.access import ReadAccess
+from sfmc_import.access import ReadAccess, unused_api
 from sfmc_import.cli.notification_lines import numbers_line
 from sfmc_import.cli.output import examples, json_option, print_json, print_line, seconds
 from sfmc_import.errors import FAILURE
@@ -24,6 +25,8 @@ from sfmc_import.notifications.webhook import PREFIX
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.redis_client import connect
 from sfmc_import.settings import load
+
+log = structlog.get_logger("sfmc_import.notifications")
 
 
 @click.group(
@@ -51,10 +54,12 @@ def run(names: tuple[str, ...], *, as_json: bool) -> None:
     Exit code: 0 stopped by SIGTERM, 130 Ctrl-C, 2 usage or settings error.
     """
     settings = load(os.environ)
-    tables = chosen(settings, names)
+    note, tables = unused_api(settings, "notify"), chosen(settings, names)
     senders = open_senders(settings, tables)
     form = "json" if as_json else settings.log_format
     logs.configure(level=settings.log_level, form=form, secrets=settings.secrets())
+    if note:
+        log.warning("api_url_not_used", detail=note)
     if signal.SIGINT in run_notifications(settings, tables, senders):
         raise KeyboardInterrupt
 

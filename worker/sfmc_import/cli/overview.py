@@ -1,6 +1,5 @@
 """`sfmc-import status`: shows the state of the system, of a definition, or the files that start nothing."""
 
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -24,7 +23,7 @@ from sfmc_import.cli.unmatched import MOST, unmatched_lines
 from sfmc_import.display import Coloured
 from sfmc_import.errors import FAILURE
 from sfmc_import.events import line
-from sfmc_import.operations import broker, servers
+from sfmc_import.operations import broker, loss_lines, servers
 from sfmc_import.operations.business_units import are_several
 from sfmc_import.operations.fixing import COMMANDS
 from sfmc_import.operations.protocol import Operations
@@ -78,7 +77,8 @@ def status(customer_key: str | None, *, listed: str | None, mid: str | None, las
     is among the newest 50,000. One that became a request later is left out.
 
     Exit code: 0, or 1 if the definition or the business unit is not known, or Redis does not answer, or, for the
-    system, if Redis has lost writes (for the 15 minutes or so in which starts are careful).
+    system, if Redis has lost writes (for the 15 minutes or so in which starts are careful) or takes none, or a folder
+    or source is in trouble.
     """
     with open_operations() as operations:
         if listed in WORDS:
@@ -89,8 +89,14 @@ def status(customer_key: str | None, *, listed: str | None, mid: str | None, las
         print_json(found.model_dump(mode="json"))
     else:
         print_lines(lines)
-    if isinstance(found, StatusView) and any(each.is_alarm for each in found.losses):
+    if isinstance(found, StatusView) and _needs_somebody(found):
         raise SystemExit(FAILURE)
+
+
+def _needs_somebody(whole: StatusView) -> bool:
+    """Tell whether something is a failure of `doctor` that stays until a person acts, or that keeps files waiting."""
+    is_lost = any(each.is_alarm for each in whole.losses)
+    return is_lost or bool(whole.servers) or any(each.is_trouble for each in whole.folders)
 
 
 def _answer(
@@ -103,7 +109,7 @@ def _answer(
         return files, unmatched_lines(files)
     if key is not None:
         standing = operations.standing(key, given_mid(mid), last)
-        return standing, [*standing_lines(standing, time.time())]
+        return standing, [*standing_lines(standing, operations.now())]
     if mid is not None:
         raise click.UsageError("--mid goes with KEY, --failures, --unfinished or --unmatched")
     whole = operations.status()
@@ -170,20 +176,43 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     if whole.dead_letters:
         yield "  list them with: sfmc-import dead-letters"
     yield from (f"  {servers.sentence(each)}; to do: {each.fix}" for each in whole.servers)
-    yield from (f"  {each.text}; to do: {each.advice}" for each in whole.losses)
+    yield from (f"  {loss_lines.line(each)}" for each in whole.losses)
     yield from (f"  {missing}" for missing in missing_processes(whole))
     yield from (f"  {line}" for line in alarm_lines(whole.folders))
     yield from (f"  {line}" for line in old_lines(whole.old_definitions))
     yield from (f"  {trouble_line(each, now)}" for each in whole.troubles)
+    yield from (f"  {each.text}; to do: {each.advice}" for each in whole.clocks)
     yield from (f"  {line}" for line in failing_lines(whole.notifications, now))
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)
-    with_mid = are_several(whole.failures, whole.warnings, whole.next)
-    yield from _listed("ended badly", whole.failures, now, with_mid=with_mid)
+    with_mid, advised = are_several(whole.failures, whole.warnings, whole.next), Advised(whole.troubles)
+    yield from advised.once(_listed("ended badly", whole.failures, now, with_mid=with_mid))
     yield from _left_out("failures", whole.failed - len(whole.failures))
-    yield from _listed("to be looked at", whole.warnings, now, with_mid=with_mid)
-    yield from _listed("due next", whole.next, now, with_mid=with_mid)
+    yield from advised.once(_listed("to be looked at", whole.warnings, now, with_mid=with_mid))
+    yield from advised.once(_listed("due next", whole.next, now, with_mid=with_mid))
     yield from _left_out("unfinished", whole.unfinished - len(whole.next))
     yield from folder_lines(whole.folders)
+
+
+class Advised:
+    """What was advised already in this output: the advice of one cause is printed once, not for each request."""
+
+    BEGIN = "    to do: "
+
+    def __init__(self, troubles: Sequence[TroubleView]) -> None:
+        self._given = {_fix(each.advice.removeprefix("To do: ")) for each in troubles}
+
+    def once(self, lines: Iterator[Line]) -> Iterator[Line]:
+        """Give the lines; an advice that stands above is not printed anew."""
+        for each in lines:
+            is_advice = isinstance(each, str) and each.startswith(self.BEGIN)
+            fix = _fix(str(each).removeprefix(self.BEGIN)) if is_advice else ""
+            yield f"{self.BEGIN}as said above" if is_advice and fix in self._given else each
+            self._given |= {fix} if is_advice else set()
+
+
+def _fix(advice: str) -> str:
+    """Give what is to be done, without what happens by itself after that."""
+    return advice.partition("; it goes on by itself")[0].partition(". Requests go on by themselves")[0]
 
 
 def _number(found: int | None) -> str:

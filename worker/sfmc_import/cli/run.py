@@ -4,10 +4,14 @@ import os
 from typing import Any
 
 import click
+import structlog
 
+from sfmc_import.access import unused_api
 from sfmc_import.cli.output import examples
 from sfmc_import.errors import INTERRUPTED
 from sfmc_import.settings import load
+
+log = structlog.get_logger("sfmc_import.worker_process")
 
 
 @click.command(
@@ -47,12 +51,13 @@ def worker(concurrency: int | None, pool: str | None, name: str, log_level: str 
     """
     _prefer({"SFMC_CONCURRENCY": concurrency, "SFMC_POOL": pool, "SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ, marketing_cloud=True)
+    note = unused_api(settings, "worker")
     from celery.utils.nodenames import default_nodename, host_format  # noqa: PLC0415 - 400 ms that --help must not pay
 
     from sfmc_import import worker_process  # noqa: PLC0415
     from sfmc_import.celery_app import app  # noqa: PLC0415
 
-    worker_process.log_everything(app)
+    _log_everything(app, note)
     process = app.Worker(
         hostname=host_format(default_nodename(name)),
         pool_cls=settings.pool,
@@ -85,13 +90,22 @@ def beat(log_level: str | None) -> None:
     """
     _prefer({"SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ)
-    from sfmc_import import worker_process  # noqa: PLC0415 - start-up cost, as above
-    from sfmc_import.celery_app import app  # noqa: PLC0415
+    note = unused_api(settings, "beat")
+    from sfmc_import.celery_app import app  # noqa: PLC0415 - start-up cost, as above
 
-    worker_process.log_everything(app)
+    _log_everything(app, note)
     process = app.Beat(loglevel=settings.log_level.upper(), quiet=True)
     process.run()
     raise SystemExit(INTERRUPTED if process.interrupted else 0)
+
+
+def _log_everything(app: Any, note: str) -> None:
+    """Log all that this process says from now on; `note` says that an API of the settings is not used."""
+    from sfmc_import.worker_process import log_everything  # noqa: PLC0415 - start-up cost, as above
+
+    log_everything(app)
+    if note:
+        log.warning("api_url_not_used", detail=note)
 
 
 def _prefer(given: dict[str, Any]) -> None:

@@ -55,10 +55,13 @@ def runs(*, since: str | None, form: Form | None, output: Path | None, as_json: 
     if as_json and form not in {None, "jsonl"}:
         raise click.UsageError(f"--json is --format jsonl: leave out --json or --format {form}")
     form = "jsonl" if as_json else form or "table"
-    begin = None if since is None else datetime.fromtimestamp(read_since(since, time.time()), UTC)
+    if since is not None:
+        # What is wrong in it is said before anything is asked; an age counts from the time of Redis.
+        read_since(since, time.time())
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("parquet is no text: give --output PATH, or redirect the output")
     with open_operations() as operations:
+        begin = None if since is None else datetime.fromtimestamp(read_since(since, operations.now()), UTC)
         found = pages(operations, begin)
         if output is not None:
             _write_file(found, form, output)

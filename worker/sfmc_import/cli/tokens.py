@@ -1,13 +1,17 @@
 """`sfmc-import tokens`: makes, lists and revokes tokens of the HTTP API."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import click
 
-from sfmc_import.access import open_for_reading
+from sfmc_import.access import ReadAccess, open_for_reading, unused_api
 from sfmc_import.cli.opening import login
 from sfmc_import.cli.output import examples, json_option, print_json, print_line
 from sfmc_import.operations import tokens
+from sfmc_import.settings import load
 
 
 @click.group(
@@ -25,6 +29,16 @@ def tokens_group() -> None:
     A role says what a token may do. viewer: read everything. operator: also cancel, replay, resolve, force, pause.
     source: submit requests, and show its own. Redis keeps a hash of each token, never the token.
     """
+
+
+@contextmanager
+def _open() -> Iterator[ReadAccess]:
+    """Open Redis with the settings of the environment, and say which one where an API is set as well."""
+    settings = load(os.environ)
+    if note := unused_api(settings, "tokens"):
+        print_line(f"note: {note}", err=True)
+    with open_for_reading(settings) as access:
+        yield access
 
 
 @tokens_group.command(short_help="Make a token and print it, this once.")
@@ -45,7 +59,7 @@ def add(name: str, *, role: str, sources: tuple[str, ...], as_json: bool) -> Non
 
     Exit code: 0, 1 there is a token of this name, 2 it is no name.
     """
-    with open_for_reading() as access:
+    with _open() as access:
         token = tokens.add(access, name, cast("tokens.Role", role), login(), sources)
     if role == "source" and not sources:
         print_line("note: it may set records aside for any source; --source NAME limits it", err=True)
@@ -57,7 +71,7 @@ def add(name: str, *, role: str, sources: tuple[str, ...], as_json: bool) -> Non
 @json_option
 def list_all(*, as_json: bool) -> None:
     """List all tokens, without the tokens themselves."""
-    with open_for_reading() as access:
+    with _open() as access:
         found = tokens.listed(access)
     for each in found:
         if as_json:
@@ -82,6 +96,6 @@ def revoke(name: str) -> None:
 
     Exit code: 0 revoked, 1 there is no such token.
     """
-    with open_for_reading() as access:
+    with _open() as access:
         tokens.revoke(access, name)
     print_line(f"revoked: {name}")

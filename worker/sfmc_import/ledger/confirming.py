@@ -32,7 +32,7 @@ def confirm(client: Redis, durability: Durability, mark: str, records: Sequence[
         return
     *found, _, answer = _asked(client, barrier, mark, records)
     if not all(found):
-        raise NotConfirmedError(LOST)
+        raise NotConfirmedError(LOST, is_recorded=False)
     if not durability.is_met(answer):
         raise NotConfirmedError(UNCONFIRMED)
 

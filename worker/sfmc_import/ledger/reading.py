@@ -15,7 +15,7 @@ from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.loss_keys import LOSS
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
-from sfmc_import.ledger.watching_keys import BROKER_AWAY, FULL, LAST_SEEN
+from sfmc_import.ledger.watching_keys import BROKER_AWAY, CLOCKS, FULL, LAST_SEEN, WAITS, clock_said, is_old_clock
 from sfmc_import.processes import Heard, Running, heard, running
 from sfmc_import.request import FileInfo, fold_key
 
@@ -306,6 +306,13 @@ class LedgerReader:
         heard_at = [at / 1000 for _, at in found] + [each["seen_at"] for each in self.watchers()]
         return max(heard_at, default=None)
 
+    def clocks(self) -> Mapping[str, tuple[float, float]]:
+        """Give the processes whose clock is off: when each said so last, and by how many seconds it is ahead."""
+        with redis_errors():
+            said = self._client.hgetall(self.keys.name_of(CLOCKS))
+        now = self.now() if said else 0.0
+        return {name.decode(): clock_said(text) for name, text in said.items() if not is_old_clock(text, now)}
+
     def loss(self) -> Mapping[str, Any]:
         """Give the write loss that is in force; empty without one."""
         with redis_errors():
@@ -367,7 +374,9 @@ class LedgerReader:
         """Give what each live watcher says of its folders: their state, and the files that wait, since when."""
         with redis_errors():
             said: Mapping[bytes, bytes] = self._client.hgetall(self.keys.watchers)
-        return [_watcher(watcher.decode(), text) for watcher, text in sorted(said.items())]
+            waits = self._client.hgetall(self.keys.name_of(WAITS)) if said else {}
+        begun = {tuple(orjson.loads(field)): int(text.split()[0]) / 1000 for field, text in waits.items()}
+        return [_watcher(watcher.decode(), text, begun) for watcher, text in sorted(said.items())]
 
     def folders_seen(self) -> list[SeenFolder]:
         """Give each folder that a watcher has read, by whom and when last; also those that are read now."""
@@ -424,15 +433,29 @@ def _seen_folder(name: str, at: float) -> SeenFolder:
     return SeenFolder(location, folder, host, mount, name, at / 1000, how == "stopped")
 
 
-def _watcher(name: str, said: bytes) -> dict[str, Any]:
+_Begun = Mapping[tuple[Any, ...], float]
+"""Since when something waits, also before its watcher was started anew: by folder, file and reason."""
+
+
+def _watcher(name: str, said: bytes, begun: _Begun) -> dict[str, Any]:
     at, _, text = said.partition(b" ")
     seconds = int(at) / 1000
-    return {"watcher": name, "seen_at": seconds, "folders": [_folder(each, seconds) for each in orjson.loads(text)]}
+    folders = [_folder(each, seconds, begun) for each in orjson.loads(text)]
+    return {"watcher": name, "seen_at": seconds, "folders": folders}
 
 
-def _folder(noted: dict[str, Any], at: float) -> dict[str, Any]:
+def _folder(noted: dict[str, Any], at: float, begun: _Begun) -> dict[str, Any]:
     parts = {name: [_dated(each, at) for each in noted[name]] for name in ("files", "definitions") if name in noted}
-    return _dated(noted, at) | parts
+    folder, location = _dated(noted, at) | parts, noted.get("location")
+    for each in folder.get("files", ()):
+        _begin_earlier(each, begun.get((location, each.get("name"), each.get("reason"))))
+    _begin_earlier(folder, begun.get((location, "", noted.get("state"))))
+    return folder
+
+
+def _begin_earlier(waiting: dict[str, Any], since: float | None) -> None:
+    if since is not None and since < waiting.get("since", since):
+        waiting["since"] = since
 
 
 def _dated(noted: Mapping[str, Any], at: float) -> dict[str, Any]:

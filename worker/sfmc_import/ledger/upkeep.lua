@@ -233,6 +233,44 @@ local function remember_folders(text, how, other)
   keep(folders_key(), cfg.folders_ttl)
 end
 
+-- Only a wait of so many seconds is remembered.
+local LONG_WAIT = 15
+
+local function add_wait(found, location, name, reason, age)
+  local seconds = tonumber(present(age) or 0)
+  if seconds < LONG_WAIT then return end
+  local field = cjson.encode({location, name, reason})
+  if #field <= LONGEST_FOLDER then found[field] = now - math.floor(seconds * 1000) end
+end
+
+-- Since when, in ms, each folder has been in its state, and each of its files has waited.
+local function waits_in(text)
+  local found = {}
+  for _, folder in ipairs(cjson.decode(text)) do
+    add_wait(found, folder.location, '', folder.state, folder.age)
+    for _, file in ipairs(present(folder.files) or {}) do add_wait(found, folder.location, file.name, file.reason, file.age) end
+  end
+  return found
+end
+
+-- Remembers since when something waits, for a watcher that is started anew. What its watcher says no more is over; what
+-- another one said may wait still, until that is too long ago.
+local function remember_waits(text)
+  local found = waits_in(text)
+  for field, said in pairs(record(waits_key())) do
+    local since, at, watcher = string.match(said, '^(%d+) (%d+) (.*)$')
+    if int(at) + cfg.probe_ttl <= now or (watcher == a.watcher and not found[field]) then
+      redis.call('HDEL', waits_key(), field)
+    elseif found[field] then
+      found[field] = math.min(found[field], int(since))
+    end
+  end
+  for field, since in pairs(found) do
+    redis.call('HSET', waits_key(), field, str(since) .. ' ' .. str(now) .. ' ' .. a.watcher)
+  end
+  keep(waits_key(), cfg.probe_ttl)
+end
+
 -- Keeps what a watcher says of its folders, and forgets what others said too long ago; without a text it ends.
 function steps.note_folders()
   for watcher, said in pairs(record(watchers_key())) do
@@ -244,6 +282,7 @@ function steps.note_folders()
     redis.call('HDEL', watchers_key(), a.watcher)
   else
     remember_folders(a.text, 'watched ', 'stopped ')
+    remember_waits(a.text)
     redis.call('HSET', watchers_key(), a.watcher, str(now) .. ' ' .. a.text)
     keep(watchers_key(), cfg.watch_ttl)
   end

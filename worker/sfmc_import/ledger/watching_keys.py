@@ -1,6 +1,7 @@
 """What is known of folders and of those who watch them, and of processes that run no more."""
 
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
+from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 
 BROKER_AWAY = "broker_away"
 FULL = "full"
@@ -49,4 +50,41 @@ LOOKS = Key(
     meaning="Requests that waited when the clock of Redis went back: request id → when it was due. Each sweep lets some"
     " of them be looked at. The time counts from when that was noticed.",
 )
-WATCHING_KEYS = (WATCHERS, FOLDERS, LAST_SEEN, SWEPT, LOOKS)
+WAITS = Key(
+    name="waits",
+    letter="waits",
+    redis_type="hash",
+    ttl=("probe_ttl",),
+    fields=(
+        Field(
+            name=ANY,
+            meaning="location of a folder, name of a file or nothing, and reason or state as JSON → since when in ms,"
+            " when that was said last in ms, and by which watcher",
+        ),
+    ),
+    meaning="Since when files wait, and folders are in trouble, for 15 seconds or more: also after a restart of their"
+    " watcher. The time counts from the newest.",
+)
+CLOCKS = Key(
+    name="clocks",
+    letter="clocks",
+    redis_type="hash",
+    ttl=("watch_ttl",),
+    fields=(Field(name=ANY, meaning="process → when it said so in ms, a blank, by how many ms its clock is ahead"),),
+    meaning="Processes whose clock differs from that of Redis. Older entries are removed. The time counts from the"
+    " newest.",
+)
+
+
+def clock_said(text: bytes) -> tuple[float, float]:
+    """Give when a process said so, in seconds since 1970, and by how many seconds its clock is ahead."""
+    at, _, ahead = text.partition(b" ")
+    return int(at) / 1000, int(ahead) / 1000
+
+
+def is_old_clock(text: bytes, now: float) -> bool:
+    """Tell whether a process has said nothing of its clock for so long that it counts as ended."""
+    return abs(now - clock_said(text)[0]) > WATCH_SECONDS
+
+
+WATCHING_KEYS = (WATCHERS, FOLDERS, LAST_SEEN, SWEPT, LOOKS, WAITS, CLOCKS)

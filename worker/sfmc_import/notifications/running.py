@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import structlog
 
 from sfmc_import.events.readers import EventGroup
+from sfmc_import.ledger.clock_notes import compared_with
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.notifications.channel import Channel
 from sfmc_import.notifications.memory import NotifierMemory, group_of
 from sfmc_import.notifications.sending import Sender
@@ -35,7 +37,7 @@ def run_notifications(
         threading.Thread(target=_run, args=(name, table, settings, senders[name], stop), name=f"notify-{name}")
         for name, table in tables.items()
     ]
-    with _signals() as received:
+    with _signals() as received, _clock_compared(settings):
         log.info("notifier_started", notifications=list(tables))
         for each in threads:
             each.daemon = True
@@ -49,6 +51,13 @@ def run_notifications(
             each.join(max(0.0, deadline - time.monotonic()))
     log.info("notifier_ended")
     return received
+
+
+@contextmanager
+def _clock_compared(settings: Settings) -> Iterator[None]:
+    """Compare the clock of this process with that of Redis meanwhile: signed messages have its time."""
+    with connect(settings.redis, retries=0) as client, compared_with(client, Keys(settings.prefix), "notifier"):
+        yield
 
 
 def _run(name: str, table: NotifyTable, settings: Settings, sender: Sender, stop: threading.Event) -> None:

@@ -32,10 +32,16 @@ _LOST = "look at the logs of the workers: one ended or hung (pool_process_exited
 _LOOKED_FOR = "wait: its run is looked for"
 _LIMIT = "wait: it goes on within the limits of this deployment (SFMC_CALLS_PER_MINUTE, SFMC_MAX_RUNNING, a [[group]])"
 _REPORT = "report it with its text"
-_REDIS = (
+REDIS = (
     "let Redis take writes again: doctor says what it needs, mostly more memory (maxmemory); or let its disk or"
     " replicas confirm them (SFMC_DURABILITY)"
 )
+CONFIRM = (
+    "see the disk of Redis, its replicas and their lag: they confirm too late what is recorded (SFMC_DURABILITY);"
+    " doctor says what Redis needs"
+)
+"""What helps where nothing is wrong that Redis says of itself."""
+
 OTHER = "look at what its text says; see also status.salesforce.com"
 """What helps against a failure whose code is not documented, or that has none."""
 
@@ -78,7 +84,7 @@ FIXES: Mapping[str, str] = {
     "paused": "wait: it goes on when the pause ends",
     "other_definition": "wait: it goes on with the definition as it is now",
     "writes_lost": "wait: it goes on when the runs that Redis has lost are looked for",
-    **dict.fromkeys(("redis", "ledger_down"), _REDIS),
+    **dict.fromkeys(("redis", "ledger_down"), REDIS),
     **{
         code: f"wait: it is asked for again; if it ends as rejected, {advice_for_end('rejected', code)}"
         for code in OF_A_REJECTION

@@ -44,6 +44,7 @@ STATES = {
     "unreachable": "DOES NOT ANSWER",
     "not_read": "NO PRODUCER TAKES UP its events",
     "not_taken": "TAKES NOTHING NOW, its senders are asked to post again",
+    "held": "HOLDS its events: they are not acknowledged now",
     "failing": "FAILS",
     "undelivered": "ITS FILES ARE NOT DELIVERED",
     "full": "NO ROOM to move accepted files",
@@ -59,6 +60,7 @@ ADVICE = {
     "refused": "correct what the text names, then start its process again",
     "not_read": "start the source process of this name; nothing is lost meanwhile, and its files go on after that",
     "not_taken": "see what the text names; what is posted again goes on by itself after that",
+    "held": "see what the text names; its events go on by themselves after that, and none is lost",
     "failing": "see what the text names, and the log of beat; its next tick is tried all the same",
     "undelivered": "see the target and what the text names: its server, its disk, or its login (start this process"
     " again after a change of the login, with a shorter lock_out if it shall not wait); its files go on by themselves"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.operations import folders as watched
+from sfmc_import.operations.causes import with_cause
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.open_circuits import open_circuits
 from sfmc_import.operations.servers import server_troubles
@@ -23,7 +24,7 @@ def missing(access: ReadAccess) -> tuple[str, ...]:
 def folders(access: ReadAccess, named: str | None = None) -> tuple[FolderView, ...]:
     """Give the folders as `operations.folders` does, with what is in doubt of them."""
     login = login_of(access.settings)
-    found = watched.folders(access.reader, login, named=named)
+    found = with_cause(access, watched.folders(access.reader, login, named=named))
     if any(each.state == "unseen" for each in found) and takes_no_writes(access):
         found = doubted(found)
     return marked(found, open_circuits(access), login) if any(each.files for each in found) else found

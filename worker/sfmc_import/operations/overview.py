@@ -7,6 +7,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.broker import BrokerView, queue_state
+from sfmc_import.operations.clocks import ClockView, wrong_clocks
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.in_doubt import folders, missing
 from sfmc_import.operations.lost_writes import LossView, losses
@@ -54,6 +55,7 @@ class OverviewView(View):
     warnings: tuple[RequestView, ...] = ()
     running: list[RequestView]
     waiting: list[RequestView]
+    clocks: tuple[ClockView, ...] = ()
 
 
 def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
@@ -80,6 +82,7 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
         old_definitions=old_definitions(access.reader, login_of(access.settings)),
         notifications=notifications(access),
         waiting=waits,
+        clocks=wrong_clocks(access.reader),
     )
 
 

@@ -18,6 +18,7 @@ from sfmc_import.operations.at_work import with_workers
 from sfmc_import.operations.awaited import with_awaited
 from sfmc_import.operations.broker import said_of_processes
 from sfmc_import.operations.budgets import with_ends_of_budgets
+from sfmc_import.operations.causes import with_cause
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
 from sfmc_import.operations.in_the_way import around_file, said_of_unread
@@ -254,7 +255,7 @@ def _unsent_perhaps(view: RequestView) -> RequestView:
 
 def _with_advice(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:
     login = login_of(access.settings)
-    return [advised(each, login) for each in views]
+    return [*with_cause(access, [advised(each, login) for each in views])]
 
 
 def advised(view: RequestView, login: Login) -> RequestView:

@@ -8,6 +8,7 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.operations import actions, knowing, pausing, queued, requests, unknown
 from sfmc_import.operations.broker import BrokerView, queue_state
+from sfmc_import.operations.clocks import ClockView, wrong_clocks
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.in_doubt import folders, missing
@@ -38,8 +39,12 @@ FILES_OF = 20
 
 
 class RunningView(View):
-    """The workers and beats that live; `missing` and `late` say in sentences what is wrong with them."""
+    """The workers and beats that live; `missing` and `late` say in sentences what is wrong with them.
 
+    `now` is the time of Redis.
+    """
+
+    now: Time
     workers: int
     beats: int
     missing: list[str]
@@ -51,7 +56,7 @@ class StatusView(View):
 
     `losses` has what Redis lost, `servers` what keeps it from taking writes, `watchers` what the folder watchers say as
     they say it, `failures` the newest of `failed` requests, `next` the first of `unfinished`. Without numbers of the
-    queue, `broker` says why.
+    queue, `broker` says why. `clocks` are processes whose clock differs from that of Redis.
     """
 
     redis: str
@@ -78,6 +83,7 @@ class StatusView(View):
     old_definitions: tuple[OldDefinitionsView, ...] = ()
     servers: tuple[ServerTroubleView, ...] = ()
     failed: int = 0
+    clocks: tuple[ClockView, ...] = ()
 
 
 class StandingView(View):
@@ -143,8 +149,10 @@ class UnmatchedView(View):
 
 def running(access: ReadAccess) -> RunningView:
     """Count the workers and beats that live."""
-    found = access.reader.running()
-    return RunningView(workers=found.workers, beats=found.beats, missing=list(missing(access)), late=list(found.late))
+    found, now = access.reader.running(), time_of(access.reader.now())
+    assert now is not None
+    said = {"missing": list(missing(access)), "late": list(found.late)}
+    return RunningView(now=now, workers=found.workers, beats=found.beats, **said)
 
 
 def status(access: ReadAccess) -> StatusView:
@@ -171,6 +179,7 @@ def status(access: ReadAccess) -> StatusView:
         folders=read,
         old_definitions=old_definitions(access.reader, login_of(access.settings)),
         servers=with_their_begin(access, server_troubles(access), read),
+        clocks=wrong_clocks(access.reader),
     )
 
 

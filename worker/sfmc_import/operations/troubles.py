@@ -8,6 +8,7 @@ from typing import Any
 from sfmc_import.access import ReadAccess
 from sfmc_import.display import clause
 from sfmc_import.faults import ACCOUNT_WIDE
+from sfmc_import.operations.causes import with_cause
 from sfmc_import.operations.fixing import Login, advice_for, login_of
 from sfmc_import.operations.in_trouble import Hit, hit_of
 from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
@@ -92,7 +93,8 @@ def troubles(access: ReadAccess, due: Iterable[RequestView]) -> tuple[TroubleVie
     """Give what is in the way of requests that are due next, of runs and of what comes, once for each business unit."""
     # What is due next may be a run that is followed too.
     views = {each.request_id: each for each in due}.values()
-    return sorted_out(views, open_circuits(access), login_of(access.settings), access.reader.now())
+    found = sorted_out(views, open_circuits(access), login_of(access.settings), access.reader.now())
+    return with_cause(access, found)
 
 
 def troubles_of(access: ReadAccess, mid: str) -> tuple[TroubleView, ...]:

@@ -3,8 +3,18 @@
 from sfmc_import.errors import SettingsError
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
 from sfmc_import.routing import Route
-from sfmc_import.settings.load import described, load
+from sfmc_import.settings.load import described, load, read_all
 from sfmc_import.settings.model import Settings
 from sfmc_import.settings.policy_file import PolicyTable
 
-__all__ = ["PolicyTable", "RedisAddress", "Route", "Settings", "SettingsError", "described", "load", "parse_redis_url"]
+__all__ = [
+    "PolicyTable",
+    "RedisAddress",
+    "Route",
+    "Settings",
+    "SettingsError",
+    "described",
+    "load",
+    "parse_redis_url",
+    "read_all",
+]

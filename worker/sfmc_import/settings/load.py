@@ -4,6 +4,7 @@ import errno
 import stat
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ SECRET_PREFIXES = {"source": "SFMC_SOURCE_", "target": "SFMC_TARGET_", "notify":
 FROM_FILE = frozenset(
     {"policies", "routes", "proxies", "sources", "targets", "schedule_tables", "notifications", "source_secrets"}
 )
+SECRETS = frozenset(name for name, each in Settings.model_fields.items() if each.annotation is SecretStr)
+"""Settings that may stand in a secret file alone."""
+
 NAMES = {PREFIX + field.upper(): field for field in Settings.model_fields if field not in FROM_FILE}
 """Variables and the fields they set."""
 
@@ -51,23 +55,47 @@ def load(
     Raises:
         SettingsError: with a line for every problem of every source.
     """
+    found = read_all(environ, marketing_cloud=marketing_cloud, more=more)
+    if found.problems:
+        raise SettingsError(found.problems)
+    return found.settings
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All settings, and a line for every problem; those that are `suspect` are wrong or missing, or not known."""
+
+    settings: Settings
+    problems: Sequence[str]
+    suspect: frozenset[str]
+
+
+def read_all(
+    environ: Mapping[str, str],
+    *,
+    marketing_cloud: bool = False,
+    more: Callable[[Tables], Iterable[str]] = lambda _: (),
+) -> Found:
+    """Read what can be read, for who goes on with what is sound; the arguments are those of `load`."""
     problems: list[str] = []
     given = _secret_files(environ, problems) | _variables(environ)
+    unread = {name for name in SECRETS if problems and variable(name) not in given}
     secrets = {name: given.pop(name) for name in list(given) if name.startswith(tuple(SECRET_PREFIXES.values()))}
     problems += [unknown_name(name, _known(), SEE, PREFIX) for name in given if name not in _known()]
     tables = _toml(environ, problems)
     values: dict[str, Any] = {NAMES[name]: text for name, text in given.items() if name in NAMES}
     settings, wrong = _settings(values, tables, secrets)
     problems += [*_unused(secrets, tables), *wrong.values()]
-    settings = _with_proxies(settings, environ, problems if marketing_cloud else [])
+    proxies: list[str] = []
+    settings = _with_proxies(settings, environ, proxies)
+    problems += proxies if marketing_cloud else []
+    unread |= {"proxy"} if proxies else set()
     suspect = set(wrong)
     for fields, line in chain(cross_problems(settings), missing_login(settings) if marketing_cloud else ()):
         problems += [] if fields & suspect else [line]
         suspect |= fields
-    if problems := [*problems, *more(tables)]:
-        raise SettingsError(problems)
     KNOWN.learn(*settings.secrets())
-    return settings
+    return Found(settings, [*problems, *more(tables)], frozenset(suspect | unread))
 
 
 def _with_proxies(settings: Settings, environ: Mapping[str, str], problems: list[str]) -> Settings:

@@ -32,7 +32,7 @@ from sfmc_server.console.headers import HEADERS
 from sfmc_server.console.login import Login, Visitor
 from sfmc_server.console.prefix import PathPrefix, checked_prefix
 from sfmc_server.console.rendering import STATIC, render
-from sfmc_server.outages import REDIS, Said, said_of_redis
+from sfmc_server.outages import RECORDED, REDIS, Said, said_of_redis, unconfirmed
 
 Page = Callable[[Ask], Shown | Moved]
 log = structlog.get_logger("sfmc_server.console")
@@ -225,6 +225,10 @@ class Console:
             log.error("console_failed", path=request.url.path, exc_info=error)
             return self._problem(request, 500, "A fault of the console", "The log of the server has the details.")
         status, title = _WRONG[kind]
+        is_recorded, request_id = unconfirmed(error)
+        if is_recorded:
+            log.warning("not_confirmed", path=request.url.path, request_id=request_id or None, reason=str(error))
+            return self._problem(request, 503, "Recorded, and not confirmed", _not_confirmed(request_id))
         said = said_of_redis(error, self._access) if kind in _OF_REDIS else None
         if said is not None and not said.is_away:
             title = f"Redis {said.text}"
@@ -244,6 +248,12 @@ class Console:
         if status == 503:
             made.headers["Retry-After"] = "5"
         return made
+
+
+def _not_confirmed(request_id: str) -> str:
+    which = f" (request {request_id})" if request_id else ""
+    doctor = "doctor on the command line names the cause"
+    return f"Disk or replicas of Redis have not confirmed in time what was done{which}: {RECORDED}. To do: {doctor}."
 
 
 def _advice(error: Exception) -> Advice | None:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from sfmc_import.advice import Command
 from sfmc_import.display import json_escaped, one_line
-from sfmc_import.operations import broker, outdated, servers
+from sfmc_import.operations import broker, loss_lines, outdated, servers
 from sfmc_import.operations.business_units import are_several
 from sfmc_import.operations.folders import readers, sentence, title, tried_again
 from sfmc_import.redaction import hidden, hidden_in
@@ -105,6 +105,7 @@ _SENTENCES = {
     "are_several": are_several,
     "broker_sentence": broker.sentence,
     "server_sentence": servers.sentence,
+    "loss_line": loss_lines.line,
 }
 """What operations say in words, and of which rows they say more."""
 

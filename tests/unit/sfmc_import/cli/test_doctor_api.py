@@ -11,7 +11,7 @@ from sfmc_import.redis_server import Finding
 from tests.unit.sfmc_import.api_client.test_calls_of_the_api import TOKEN, Server, no_time, problem
 
 URL = "https://api.test"
-ALL_RUN = {"workers": 2, "beats": 1, "missing": [], "late": []}
+ALL_RUN = {"now": "2026-03-07T12:00:00Z", "workers": 2, "beats": 1, "missing": [], "late": []}
 
 
 def findings(*answers: httpx.Response | Exception, url: str = URL) -> list[Finding]:

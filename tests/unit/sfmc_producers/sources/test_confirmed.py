@@ -13,6 +13,7 @@ from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Record, Unreadable
 from sfmc_producers.sources.intake import Intake
 from sfmc_producers.sources.receiving import AT_ONCE, Message, Receiver
+from sfmc_producers.sources.standing import describe_all
 from sfmc_producers.submitter import RoutingRules, Submitter
 from tests.support.fake_client import FakeClient
 from tests.support.push_servers import Letters
@@ -141,3 +142,27 @@ def test_why_nothing_is_confirmed_is_said_where_the_trouble_of_a_source_is_shown
 
     assert source.intake.submitter.outage(None) == ("Redis at 127.0.0.1:6379 has not confirmed in time", "redis")
     assert source.intake.submitter.next_in is not None
+
+
+def standing_of(source: Source) -> Any:
+    [found] = describe_all({"drop": source.intake.standing}, source.box.clock.now)
+    return found
+
+
+def test_a_source_that_holds_its_messages_says_why_since_when_and_when_it_tries_again(client: FakeClient) -> None:
+    client.confirms_nothing = True
+    source = Source(client, Box(Clock()))
+    source.intake.standing.clock = source.box.clock
+    source.run()
+    said = standing_of(source)
+
+    assert (said["state"], said["text"]) == ("held", "Redis at 127.0.0.1:6379 has not confirmed in time")
+    assert (said["files"], said["more"], "again" in said, said["age"] > 60.0) == ([], 3, True, True)
+
+
+def test_a_source_whose_messages_are_confirmed_again_is_well(client: FakeClient) -> None:
+    source = Source(client, Box(Clock()))
+    source.intake.standing.holds("no answer", id(source.receiver), count=3, again_in=1.0)
+    source.run()
+
+    assert (standing_of(source)["state"], standing_of(source)["more"]) == ("watched", 0)

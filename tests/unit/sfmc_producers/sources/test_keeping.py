@@ -57,6 +57,9 @@ class Intake:
         taken = Taken(Routed(customer_key="orders", mid="42", by="route"), is_new=True, request_id="r")
         return [taken if not self._answers or self._answers.pop(0) else None for _ in arrivals]
 
+    def outage(self, _mid: str | None) -> tuple[str, str]:
+        return "", ""
+
     def confirm(self, _request_ids: Sequence[str]) -> bool:
         return True
 
