@@ -62,6 +62,10 @@ class FakeClient:
             raise IdTakenError(request_id)
         return None if known is None else "completed"
 
+    def own_id(self, usual: str) -> str:
+        self._call()
+        return f"own:{usual}"
+
     def submit_many(self, submissions: Sequence[Submission]) -> list[SubmitResult | NotTaken]:
         answers: list[SubmitResult | NotTaken] = []
         for each in submissions:

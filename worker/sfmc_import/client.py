@@ -34,6 +34,7 @@ from sfmc_import.file_content import content_hash_at
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.calling import is_defect
 from sfmc_import.ledger.ledger_settings import Durability
+from sfmc_import.ledger.own_ids import own_id
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
@@ -251,6 +252,15 @@ class Client:
         if found is not None and found[1] and found[1] != request.content:
             raise IdTakenError(request.request_id)
         return None if found is None else found[0]
+
+    def own_id(self, usual: str) -> str:
+        """Give an id in place of a `usual` one that another request has taken.
+
+        It cannot be foreseen, and is the same each time. Raises ServiceUnavailableError.
+        """
+        connections = self._connections()
+        with self._redis_errors():
+            return own_id(connections.redis, connections.ledger.keys, usual)
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[SubmitResult | NotTaken]:
         """Ask for many starts in few round trips; each submission has the arguments of one `submit`, as a mapping.

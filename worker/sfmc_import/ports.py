@@ -348,6 +348,10 @@ class ScheduleState(Protocol):
         """Give when a request came into the ledger; None for one that is not there."""
         ...
 
+    def own_id(self, usual: str) -> str:
+        """Give an id in place of a `usual` one that is taken: it cannot be foreseen, and is the same each time."""
+        ...
+
 
 class Definitions(Protocol):
     """Definitions as last read, with a time to live."""

@@ -23,6 +23,7 @@ from sfmc_import.ledger.loss_keys import LOSS_KEYS
 from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
 from sfmc_import.ledger.operator_keys import OPERATOR_KEYS
 from sfmc_import.ledger.quota_keys import QUOTA_KEYS
+from sfmc_import.ledger.schedule_keys import SCHEDULE_KEYS
 from sfmc_import.ledger.token_keys import TOKEN_KEYS
 from sfmc_import.ledger.watching_keys import WATCHING_KEYS
 
@@ -487,13 +488,9 @@ STREAM = Key(
     fields=(Field(name="event", kind="json", meaning="a CloudEvent"),),
     meaning="The events. Bounded by `stream_maxlen`. It keeps its plain name, without the tag.",
 )
-SCHEDULE = Key(
-    name="schedule", letter="schedule", parts=("source",), redis_type="string", ttl=("schedule_ttl",),
-    meaning="Until when the ticks of a schedule are done, in seconds since 1970. The time counts from the last look.",
-)  # fmt: skip
 KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, *LOSS_KEYS,
-    SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, *WATCHING_KEYS, DUPLICATES, SCHEDULE, DELIVERY,
+    SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, *WATCHING_KEYS, DUPLICATES, *SCHEDULE_KEYS, DELIVERY,
     LOCK_OUT, INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, PLACES, PLACE_WAITERS, FOLLOWS,
     SHARED, REFRESHED, *TOKEN_KEYS,
     *NOTIFICATION_KEYS, *QUOTA_KEYS, DUE, STREAM,
