@@ -11,6 +11,7 @@ from celery.states import READY_STATES, SUCCESS
 from redis import Redis
 
 from sfmc_import.following import FOLLOW_BATCH
+from sfmc_import.ledger.keys import Keys as LedgerKeys
 from sfmc_import.ports import Ledger
 from sfmc_import.request import (
     FOLLOW,
@@ -48,6 +49,11 @@ class MessageRequest(Request):
         times = {name: given.pop(name, None) for name in ("eta", "expires")}
         given |= {ASKED_TIMES: times, "timelimit": None}
         super().__init__(message, headers=given, **options)
+        app: Any = self.app
+        settings: Settings = app.settings
+        if settings.broker == settings.redis:
+            # A primary that took over may lack the record: then it must not forget the message.
+            message.record = LedgerKeys(settings.prefix).request(request_id_of(self.id))
 
     def revoked(self) -> bool:
         """No: whether a request starts is for the ledger to say, and Celery would drop the message without an event."""

@@ -142,7 +142,7 @@ def _start(request_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], cont
 def _confirm(request_id: str, state: str) -> None:
     """Have a request confirmed before its message is acknowledged, where that lies in another Redis than the ledger.
 
-    In one Redis the message goes after the record came, also on disk. A start has its confirmed intent.
+    In one Redis the message goes where its record is, and after it, also on disk. A start has its confirmed intent.
     """
     settings = app.settings
     if settings.durability != "none" and state != "started" and settings.broker != settings.redis:

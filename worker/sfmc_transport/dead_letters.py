@@ -11,10 +11,19 @@ from typing import Any
 import redis
 from kombu.utils.json import loads
 
-from sfmc_transport.delivery import REPLAY, Keys, without_count
+from sfmc_transport.delivery import Keys, without_count
 from sfmc_transport.unpacking import MAX_MESSAGE_BYTES
 
 PAGE = 500
+
+REPLAY = """
+-- KEYS: dead letters, queue.  ARGV: id, entry.  Behind what waits in the queue already.
+-- A script that fails takes nothing back: the letter goes last, when its message lies in the queue.
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
+redis.call('LPUSH', KEYS[2], ARGV[2])
+redis.call('XDEL', KEYS[1], ARGV[1])
+return 1
+"""
 
 Client = Any
 """redis.Redis with `decode_responses=False`: entries may be any bytes. (Its stubs type replies for both modes.)"""

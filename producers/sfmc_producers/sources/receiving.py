@@ -82,6 +82,15 @@ class GivesBack(Protocol):
         ...
 
 
+@runtime_checkable
+class LooksForRecords(Protocol):
+    """A mailbox in the Redis of the ledger: a primary that took over may lack what was recorded before."""
+
+    def acknowledge_recorded(self, messages: Sequence[Message], request_ids: Sequence[str]) -> bool:
+        """Remove messages if all of these requests are there; False: none is removed."""
+        ...
+
+
 class Receiver:
     """A source that is a queue. Messages are handled in order; while Redis is away they are kept, not given back.
 
@@ -198,11 +207,18 @@ class Receiver:
                 (done if is_taken else left).append(message)
         if not messages:
             self._keep(mailbox, others)
-        if done and not self._are_confirmed():
+        if done and not self._are_acknowledged(mailbox, done):
             return [*done, *left]
-        if done:
-            mailbox.acknowledge(done)
         return left
+
+    def _are_acknowledged(self, mailbox: Mailbox, done: Sequence[Message]) -> bool:
+        requests = [each for each in self._requests if each is not None]
+        if not self._are_confirmed():
+            return False
+        if requests and isinstance(mailbox, LooksForRecords):
+            return mailbox.acknowledge_recorded(done, requests)
+        mailbox.acknowledge(done)
+        return True
 
     def _are_confirmed(self) -> bool:
         """Tell whether disk or replicas have all that was recorded since this was asked last."""
