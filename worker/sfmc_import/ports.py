@@ -313,16 +313,16 @@ class Ledger(Protocol):
         """Requests that have started or ended and whose sender waits for the result: at most `limit` of them."""
         ...
 
-    def result_stored(self, result: Result) -> None:
-        """Note that the sender has it."""
+    def result_stored(self, result: Result, proof: str = "") -> None:
+        """Note that the sender has it; with a key as `proof` only if the server that notes it has that."""
         ...
 
     def replies(self, limit: int, pause: float) -> Sequence[Reply]:
         """Ends that are to be sent to a task of their sender, each not given again for `pause` seconds."""
         ...
 
-    def reply_sent(self, reply: Reply) -> None:
-        """Note that it was sent."""
+    def reply_sent(self, reply: Reply, proof: str = "") -> None:
+        """Note that it was sent; `proof` as above."""
         ...
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:

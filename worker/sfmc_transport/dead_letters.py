@@ -91,9 +91,18 @@ def unreported(client: Client, keys: Keys, limit: int) -> Iterator[tuple[str, De
         yield name.decode(), _dead_letter(*rows[0]) if rows else None
 
 
-def reported(client: Client, keys: Keys, letter_id: str) -> None:
-    """Note that a dead letter was reported."""
-    client.lrem(keys.unreported, 1, letter_id)
+REPORTED = """
+-- KEYS: unreported, what the report has left.  ARGV: id.  Another server, that took over, may lack the report.
+return redis.call('EXISTS', KEYS[2]) == 1 and redis.call('LREM', KEYS[1], 1, ARGV[1]) or 0
+"""
+
+
+def reported(client: Client, keys: Keys, letter_id: str, record: str = "") -> None:
+    """Note that a dead letter was reported, if this server has the `record` that was left of it."""
+    if record:
+        client.eval(REPORTED, 2, keys.unreported, record, letter_id)
+    else:
+        client.lrem(keys.unreported, 1, letter_id)
 
 
 def replay(client: Client, keys: Keys, letter_id: str, queue: str | None = None) -> DeadLetter:

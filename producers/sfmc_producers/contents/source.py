@@ -38,10 +38,12 @@ class ContentMailbox:
         """Acknowledge messages."""
         self._inner.acknowledge(messages)
 
-    def acknowledge_recorded(self, messages: Sequence[Message], request_ids: Sequence[str]) -> bool:
+    def acknowledge_recorded(
+        self, messages: Sequence[Message], request_ids: Sequence[str], marks: Sequence[str] = ()
+    ) -> bool:
         """Acknowledge messages; False where the inner mailbox finds that a request of theirs is not there."""
         if isinstance(self._inner, LooksForRecords):
-            return self._inner.acknowledge_recorded(messages, request_ids)
+            return self._inner.acknowledge_recorded(messages, request_ids, marks)
         self._inner.acknowledge(messages)
         return True
 

@@ -86,8 +86,10 @@ class GivesBack(Protocol):
 class LooksForRecords(Protocol):
     """A mailbox in the Redis of the ledger: a primary that took over may lack what was recorded before."""
 
-    def acknowledge_recorded(self, messages: Sequence[Message], request_ids: Sequence[str]) -> bool:
-        """Remove messages if all of these requests are there; False: none is removed."""
+    def acknowledge_recorded(
+        self, messages: Sequence[Message], request_ids: Sequence[str], marks: Sequence[str] = ()
+    ) -> bool:
+        """Remove messages if all of these requests and the keys `marks` are there; False: none is removed."""
         ...
 
 
@@ -212,11 +214,11 @@ class Receiver:
         return left
 
     def _are_acknowledged(self, mailbox: Mailbox, done: Sequence[Message]) -> bool:
-        requests = [each for each in self._requests if each is not None]
+        requests, letters = [each for each in self._requests if each is not None], self._set_aside_now
         if not self._are_confirmed():
             return False
-        if requests and isinstance(mailbox, LooksForRecords):
-            return mailbox.acknowledge_recorded(done, requests)
+        if isinstance(mailbox, LooksForRecords):
+            return mailbox.acknowledge_recorded(done, requests, self._set_aside.marks(self.name, letters))
         mailbox.acknowledge(done)
         return True
 

@@ -57,7 +57,7 @@ class StreamOptions(Options):
 
 
 ACKNOWLEDGE = """
--- KEYS: stream, records of requests…  ARGV: group, 1 where the entries are removed as well, ids…
+-- KEYS: stream, records of requests and of dead letters…  ARGV: group, 1 where the entries are removed as well, ids…
 -- 0: what was recorded for these entries went to another server, or is lost: they stay.
 for i = 2, #KEYS do
     if redis.call('EXISTS', KEYS[i]) == 0 then return 0 end
@@ -105,18 +105,22 @@ class StreamMailbox:
         with self._errors():
             self._redis.xack(*self._group(), *(message.id for message in messages))
 
-    def acknowledge_recorded(self, messages: Sequence[Message], request_ids: Sequence[str]) -> bool:
-        """Do the same if the server has these requests, or is not that of the ledger; False: nothing is done."""
+    def acknowledge_recorded(
+        self, messages: Sequence[Message], request_ids: Sequence[str], marks: Sequence[str] = ()
+    ) -> bool:
+        """Do the same if the server has these requests and keys, or is not that of the ledger; False: nothing is."""
         records = self._records
-        if records is None:
+        if records is None or not (request_ids or marks):
             self.acknowledge(messages)
             return True
-        keys = [self._options.key, *map(records.request, dict.fromkeys(request_ids))]
+        keys = [self._options.key, *dict.fromkeys([*map(records.request, request_ids), *marks])]
         arguments = [self._options.group, str(int(self.removes)), *(message.id for message in messages)]
         with self._errors():
             is_done = bool(self._redis.eval(ACKNOWLEDGE, len(keys), *keys, *arguments))
         if not is_done:
-            self._log.warning("entries_kept", entries=len(messages), detail="this Redis lacks a request of theirs")
+            self._log.warning(
+                "entries_kept", entries=len(messages), detail="this Redis lacks what was recorded for them"
+            )
         return is_done
 
     def give_back(self, messages: Sequence[Message]) -> None:
