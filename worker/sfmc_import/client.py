@@ -34,7 +34,6 @@ from sfmc_import.file_content import content_hash_at
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.calling import is_defect
 from sfmc_import.ledger.ledger_settings import Durability
-from sfmc_import.ledger.own_ids import own_id
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
@@ -258,6 +257,8 @@ class Client:
 
         It cannot be foreseen, and is the same each time. Raises ServiceUnavailableError.
         """
+        from sfmc_import.ledger.own_ids import own_id  # noqa: PLC0415 - for an id that somebody has taken
+
         connections = self._connections()
         with self._redis_errors():
             return own_id(connections.redis, connections.ledger.keys, usual)

@@ -6,8 +6,8 @@ from itertools import islice
 
 import pytest
 
-from sfmc_import.ledger.schedule_keys import OWN_IDS, SCHEDULE
 from sfmc_import.ledger.schedule_state import ScheduleState
+from sfmc_import.ledger.watching_keys import OWN_IDS, SCHEDULE
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import read_request
 from sfmc_import.schedules import Schedule, Tick, ticks

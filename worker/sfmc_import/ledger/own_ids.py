@@ -7,7 +7,7 @@ from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schedule_keys import OWN_IDS
+from sfmc_import.ledger.watching_keys import OWN_IDS
 
 # A name space of our own, so that no other program's uuid5 of the same text is equal.
 NAMESPACE = UUID("6f0f7c1c-52b7-5b0e-9d7e-3a7b0c2f4e11")

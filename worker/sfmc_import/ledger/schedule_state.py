@@ -10,7 +10,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.own_ids import own_id
-from sfmc_import.ledger.schedule_keys import SCHEDULE
+from sfmc_import.ledger.watching_keys import SCHEDULE
 
 
 class ScheduleState:

@@ -23,7 +23,6 @@ from sfmc_import.ledger.loss_keys import LOSS_KEYS
 from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
 from sfmc_import.ledger.operator_keys import OPERATOR_KEYS
 from sfmc_import.ledger.quota_keys import QUOTA_KEYS
-from sfmc_import.ledger.schedule_keys import SCHEDULE_KEYS
 from sfmc_import.ledger.token_keys import TOKEN_KEYS
 from sfmc_import.ledger.watching_keys import WATCHING_KEYS
 
@@ -490,7 +489,7 @@ STREAM = Key(
 )
 KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, *LOSS_KEYS,
-    SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, *WATCHING_KEYS, DUPLICATES, *SCHEDULE_KEYS, DELIVERY,
+    SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, *WATCHING_KEYS, DUPLICATES, DELIVERY,
     LOCK_OUT, INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, PLACES, PLACE_WAITERS, FOLLOWS,
     SHARED, REFRESHED, *TOKEN_KEYS,
     *NOTIFICATION_KEYS, *QUOTA_KEYS, DUE, STREAM,

@@ -1,4 +1,4 @@
-"""What is known of folders and of those who watch them, and of processes that run no more."""
+"""What is known of folders and of those who watch them, of schedules, and of processes that run no more."""
 
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
 
@@ -49,4 +49,13 @@ LOOKS = Key(
     meaning="Requests that waited when the clock of Redis went back: request id → when it was due. Each sweep lets some"
     " of them be looked at. The time counts from when that was noticed.",
 )
-WATCHING_KEYS = (WATCHERS, FOLDERS, LAST_SEEN, SWEPT, LOOKS)
+SCHEDULE = Key(
+    name="schedule", letter="schedule", parts=("source",), redis_type="string", ttl=("schedule_ttl",),
+    meaning="Until when the ticks of a schedule are done, in seconds since 1970. The time counts from the last look.",
+)  # fmt: skip
+OWN_IDS = Key(
+    name="own_ids", letter="own_ids", redis_type="string",
+    meaning="A secret from which the ids of ticks and files are made whose usual id another request has taken. Bounded:"
+    " one key.",
+)  # fmt: skip
+WATCHING_KEYS = (WATCHERS, FOLDERS, LAST_SEEN, SWEPT, LOOKS, SCHEDULE, OWN_IDS)
