@@ -99,6 +99,8 @@ class FakeClient:
     def reject(self, *, request_id: str, file: FileInfo, code: str, text: str, **fields: Any) -> Rejection:
         self._call()
         if request_id in self.requests:
+            if self.requests[request_id].file != file:
+                raise IdTakenError(request_id)
             return Rejection(request_id, "completed")
         self.rejected.setdefault(request_id, (file.name, fields["customer_key"], code, text))
         return Rejection(request_id, "rejected")
