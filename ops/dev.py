@@ -45,7 +45,7 @@ EXPORTS = {
         "--package",
         "sfmc-import",
         "--no-default-groups",
-        *(f"--extra={name}" for name in ("sftp", "aws", "azure", "serve", "pgp", "parquet", "tokens")),
+        *(f"--extra={name}" for name in ("sftp", "aws", "azure", "serve", "pgp", "parquet", "tokens", "patterns")),
     ),
     "sandbox.lock": ("--package", "sfmc-sandbox", "--no-default-groups"),
     "build.lock": ("--only-group", "build"),

@@ -124,6 +124,12 @@ def watch(folders: tuple[str, ...], **options: Any) -> None:
 @click.option("--force", is_flag=True, help="Start although the window is closed; needs --reason.")
 @click.option("--reason", metavar="TEXT", help="Why; stored with the request.")
 @click.option("--event-id", metavar="ID", help="Id of the event that is the cause: the same id starts one import.")
+@click.option(
+    "--request-id",
+    metavar="ID",
+    help="An id of your own: the same command with the same id is one request, so it can be given again when it"
+    " failed. Over the API it is the Idempotency-Key.  [default: a new id]",
+)
 @click.option("--wait", is_flag=True, help="Wait for the end; exit code 0 only if the import completed.")
 @click.option("--timeout", metavar="SECONDS", type=SecondsRange(min=0), help="With --wait: wait at most this long.")
 @click.option("--record-only", is_flag=True, help="Exit code 0 also while no worker or no beat runs.")

@@ -52,6 +52,10 @@ class Ledger(Protocol):
         """Give the state of a request; None where `submit` may make a new one."""
         ...
 
+    def own_id(self, usual: str) -> str:
+        """Give an id in place of a `usual` one that is taken: it cannot be foreseen, and is the same each time."""
+        ...
+
     def submit_many(self, submissions: Iterable[Submission]) -> list[SubmitResult | NotTaken]:
         """Ask for many starts."""
         ...
@@ -114,7 +118,8 @@ def open_ledger(
     from sfmc_import.api_client import ApiClient  # noqa: PLC0415 - httpx, which Redis does not need
     from sfmc_import.api_client.submitting import ApiSubmitter  # noqa: PLC0415 - as above
 
-    with ApiSubmitter(ApiClient(settings.api_url, settings.api_token.get_secret_value()), settings.account_id) as api:
+    token = settings.api_token.get_secret_value()
+    with ApiSubmitter(ApiClient(settings.api_url, token), settings.account_id, token=token) as api:
         yield api
 
 

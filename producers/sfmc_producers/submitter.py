@@ -85,10 +85,6 @@ def submitted_as(file_info: FileInfo, target: Routed) -> FileInfo:
     return replace(file_info, name=target.deliver.name, arrived_as=file_info.arrived_as or file_info.name)
 
 
-def _second_id(request_id: str) -> str:
-    return str(uuid5(FILES_NAMESPACE, f"{request_id}\nsecond"))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingRules:
     """How files find their definition: the routes of the policy file, else the FileSpecs of the business unit.
@@ -257,7 +253,8 @@ class Submitter:
     ) -> SubmitResult | Refused | Literal["new"]:
         given = _submission(file_info, target, own, source)
         usual = request_id_of(file_info, target, own)
-        for request_id in (usual, _second_id(usual)):
+        for choose in (str, self._client.own_id):
+            request_id = choose(usual)
             try:
                 state = self._client.state_of({**given, "request_id": request_id})
             except IdTakenError:
@@ -409,7 +406,7 @@ class Submitter:
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _submit(self, file_info: FileInfo, target: Routed, source: str, event_id: str | None) -> SubmitResult:
-        """Submit under the id that the file always has; under its second one where another request has taken that."""
+        """Submit under the id that the file always has; where another request has taken that, under one of its own."""
         given = _submission(file_info, target, event_id, source)
         try:
             return self._client.submit(**given)
@@ -417,7 +414,7 @@ class Submitter:
             usual = request_id_of(file_info, target, own_event(file_info, event_id))
             log.warning("file_id_taken", file=file_info.name, request_id=usual, customer_key=target.customer_key)
             # The same each time: the file is seen again by events that come again, and by scans.
-            given["request_id"] = _second_id(usual)
+            given["request_id"] = self._client.own_id(usual)
             return self._client.submit(**given)
 
     def _answer(
@@ -456,7 +453,11 @@ class Submitter:
         usual = request_id_of(file_info, target, event_id)
         given = {"customer_key": target.customer_key, "mid": target.mid, "file": file_info, "source": source}
         given |= {"event_id": event_id, "code": code, "text": "; ".join(problems)}
-        done = self._client.reject(request_id=usual, **given)  # type: ignore[arg-type]
+        try:
+            done = self._client.reject(request_id=usual, **given)  # type: ignore[arg-type]
+        except IdTakenError:
+            log.warning("file_id_taken", file=file_info.name, request_id=usual, customer_key=target.customer_key)
+            done = self._client.reject(request_id=self._client.own_id(usual), **given)  # type: ignore[arg-type]
         if done.state != "rejected":
             # It was accepted before, when nothing was wrong with it, or by a producer that does not look.
             return SubmitResult(request_id=done.request_id, is_new=False)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import redis as redis_py
+from celery import Celery
 
+from sfmc_harness.chaos.faults import Proxy
 from sfmc_local.processes import spawn, stop
 from sfmc_local.redis_server import Valkey, find_server, free_port
 from tests.support.processes import RunningSystem, running_system
@@ -84,6 +86,44 @@ def test_after_a_failover_runs_are_followed_on_and_new_requests_start_once(repli
         assert len(stack.sandbox.control.performs("before")) == 1
         assert len(stack.sandbox.control.performs("after")) == 1
         assert (worker.poll(), beat.poll()) == (None, None)
+
+
+def switch(proxy: Proxy, old: Valkey, new: Valkey) -> None:
+    """Promote the replica; the worker goes on there for its messages, and keeps its connections of the ledger."""
+    with redis_py.Redis(port=old.port) as before, redis_py.Redis(port=new.port) as client:
+        client.replicaof("no", "one")
+        eventually(lambda: client.info("replication")["role"] == "master", 60, "it is promoted")
+        proxy.forward_to(new.port)
+        for each in (one for one in before.client_list() if one["cmd"] in {"blmove", "blpop"}):
+            before.client_kill_filter(_id=each["id"])
+        eventually(lambda: client.info("clients")["blocked_clients"], 60, "the worker waits for messages there")
+
+
+@pytest.mark.nightly
+def test_a_message_whose_request_went_to_the_old_primary_is_not_forgotten_by_the_new_one(replica: Valkey) -> None:
+    with running_system() as stack, ExitStack() as more:
+        stack.sandbox.control.define("orders", FileSpec="a.csv")
+        stack.sandbox.drop("a.csv", "Key,Value\n1,one\n")
+        assert stack.run("pause", "--all", "--reason", "a failover").returncode == 0
+        follow_primary(stack.valkey, replica)
+        proxy = more.enter_context(Proxy(stack.valkey.port))
+        address = {"SFMC_REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"}
+        worker = stack.worker(**address)
+        switch(proxy, stack.valkey, replica)
+        with Celery(broker=replica.celery_url, set_as_current=False) as sender:
+            sender.send_task("imports.start", kwargs={"customer_key": "orders"}, queue="imports", task_id="r1")
+        accepted = stack.await_event("accepted")["data"]["request_id"]
+        eventually(lambda: b"message_kept" in stack.log_of(worker).read_bytes(), 60, "the message is kept")
+
+        stack.valkey.kill()
+        stack.client = more.enter_context(redis_py.Redis(port=replica.port, socket_timeout=10))
+        assert stack.names("r1") == []
+        stack.beat(**address)
+        stack.await_event("accepted", "r1")
+        assert stack.run("resume", "--all", **address).returncode == 0
+        stack.await_event("completed", "r1")
+
+        assert (accepted, len(stack.sandbox.control.performs("orders"))) == ("r1", 1)
 
 
 STREAM = """

@@ -11,7 +11,7 @@ from celery import Celery
 
 from sfmc_import.client import Client, Durability
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schema import SCHEDULE
+from sfmc_import.ledger.watching_keys import SCHEDULE
 from sfmc_import.redis_address import parse_redis_url
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_rights import ARGUMENTS, NEWER, ROLES, UNTRIED, RoleName, rules

@@ -85,6 +85,16 @@ def test_start_returns_when_the_request_is_recorded(place, redis):
     assert (data["file"]["name"], data["file"]["location"], data["file"]["size"]) == ("a.csv", str(place.folder), 3)
 
 
+def test_the_same_command_with_the_same_id_is_one_request_and_another_one_is_refused(place, redis):
+    first, again = (place.run("start", "contacts", "--request-id", "2026/a", "--json", "--record-only") for _ in "12")
+    other = place.run("start", "orders", "--request-id", "2026/a", "--record-only")
+
+    answers = [json.loads(ended.stdout) for ended in (first, again)]
+    assert [(each["request_id"], each["is_new"]) for each in answers] == [("2026/a", True), ("2026/a", False)]
+    assert (again.returncode, redis.zcard("{sfmc-import:events}:due")) == (0, 1)
+    assert (other.returncode, "2026/a was accepted with other content" in other.stderr) == (2, True)
+
+
 def test_a_start_that_is_only_recorded_says_what_does_not_run_and_ends_with_1(place, redis):
     nothing_runs = place.run("start", "contacts", "--json")
     with redis_py.Redis.from_url(place.env["SFMC_REDIS_URL"]) as client:

@@ -7,7 +7,7 @@ import pytest
 import redis as redis_py
 from celery import Celery
 
-from sfmc_import.ledger import RedisLedger
+from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.messages import publish_rejections
 from sfmc_import.request import StartRequest
 from sfmc_import.settings import Settings
@@ -46,6 +46,18 @@ def test_each_dead_letter_is_one_event(raw: redis_py.Redis, ledger: RedisLedger)
     assert [event["data"]["dead_letter"] for event in events(raw)] == letters
     assert {event["type"] for event in events(raw)} == {"sfmc.import.message_rejected"}
     assert problems_in(raw) == []
+
+
+def test_a_dead_letter_whose_event_went_to_another_server_is_reported_again(
+    raw: redis_py.Redis, ledger: RedisLedger, own_valkey: Valkey
+) -> None:
+    letter = dead_letter(raw, b"one")
+    with redis_py.Redis.from_url(own_valkey.url) as old:
+        assert publish_rejections(raw, SETTINGS, RedisLedger(old, LedgerSettings())) == 1
+
+    assert publish_rejections(raw, SETTINGS, ledger) == 1
+    assert publish_rejections(raw, SETTINGS, ledger) == 0
+    assert [event["data"]["dead_letter"] for event in events(raw)] == [letter]
 
 
 def test_a_process_that_dies_after_the_event_costs_no_second_one(raw: redis_py.Redis, ledger: RedisLedger) -> None:

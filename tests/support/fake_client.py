@@ -64,6 +64,10 @@ class FakeClient:
             raise IdTakenError(request_id)
         return None if known is None else "completed"
 
+    def own_id(self, usual: str) -> str:
+        self._call()
+        return f"own:{usual}"
+
     def submit_many(self, submissions: Sequence[Submission]) -> list[SubmitResult | NotTaken]:
         answers: list[SubmitResult | NotTaken] = []
         for each in submissions:
@@ -101,6 +105,8 @@ class FakeClient:
     def reject(self, *, request_id: str, file: FileInfo, code: str, text: str, **fields: Any) -> Rejection:
         self._call()
         if request_id in self.requests:
+            if self.requests[request_id].file != file:
+                raise IdTakenError(request_id)
             return Rejection(request_id, "completed")
         self.rejected.setdefault(request_id, (file.name, fields["customer_key"], code, text))
         return Rejection(request_id, "rejected")

@@ -47,6 +47,10 @@ class Letters:
         del source
         return not self.confirms_nothing and self.kept.keys() >= set(record_ids)
 
+    def marks(self, source: str, record_ids: Sequence[str]) -> list[str]:
+        """The keys of what was kept."""
+        return [f"{source}:{each}" for each in record_ids]
+
     def send_back(self, letter_id: str, body: bytes) -> None:
         """What an operator does."""
         self.sent_back.append(SentBack(letter_id, body, body))

@@ -253,6 +253,17 @@ class Client:
             raise IdTakenError(request.request_id)
         return None if found is None else found[0]
 
+    def own_id(self, usual: str) -> str:
+        """Give an id in place of a `usual` one that another request has taken.
+
+        It cannot be foreseen, and is the same each time. Raises ServiceUnavailableError.
+        """
+        from sfmc_import.ledger.own_ids import own_id  # noqa: PLC0415 - for an id that somebody has taken
+
+        connections = self._connections()
+        with self._redis_errors():
+            return own_id(connections.redis, connections.ledger.keys, usual)
+
     def submit_many(self, submissions: Iterable[Submission]) -> list[SubmitResult | NotTaken]:
         """Ask for many starts in few round trips; each submission has the arguments of one `submit`, as a mapping.
 

@@ -11,6 +11,8 @@ from celery.states import READY_STATES, SUCCESS
 from redis import Redis
 
 from sfmc_import.following import FOLLOW_BATCH
+from sfmc_import.ledger.keys import Keys as LedgerKeys
+from sfmc_import.ledger.schema import REPORT
 from sfmc_import.ports import Ledger
 from sfmc_import.request import (
     FOLLOW,
@@ -48,6 +50,11 @@ class MessageRequest(Request):
         times = {name: given.pop(name, None) for name in ("eta", "expires")}
         given |= {ASKED_TIMES: times, "timelimit": None}
         super().__init__(message, headers=given, **options)
+        app: Any = self.app
+        settings: Settings = app.settings
+        if settings.broker == settings.redis:
+            # A primary that took over may lack the record: then it must not forget the message.
+            message.record = LedgerKeys(settings.prefix).request(request_id_of(self.id))
 
     def revoked(self) -> bool:
         """No: whether a request starts is for the ledger to say, and Celery would drop the message without an event."""
@@ -66,12 +73,23 @@ def publish_rejections(broker: Redis, settings: Settings, ledger: Ledger) -> int
     """Publish the events of dead letters that have none, and count them; each comes once, whoever dies in between."""
     keys, count = Keys(settings.transport_prefix, settings.broker_prefix), 0
     for name, letter in dead_letters.unreported(broker, keys, BATCH):
-        if letter is None or not _goes_on(letter, settings.account_id or "", ledger):
+        if letter is not None and _goes_on(letter, settings.account_id or "", ledger):
+            record = _record_of(letter, settings)
+        else:
             data = _without_a_foreign_id(rejection_of(name, letter, settings.account_id), ledger)
-            ledger.report(f"dead-letter/{name}", EVENT, data["mid"], data["customer_key"] or "(none)", data)
+            report = f"dead-letter/{name}"
+            ledger.report(report, EVENT, data["mid"], data["customer_key"] or "(none)", data)
+            record = LedgerKeys(settings.prefix).name_of(REPORT, report, EVENT)
             count += 1
-        dead_letters.reported(broker, keys, name)
+        dead_letters.reported(broker, keys, name, record if settings.broker == settings.redis else "")
     return count
+
+
+def _record_of(letter: DeadLetter, settings: Settings) -> str:
+    """Name the record of a request that goes on from the ledger; nothing for what is sent again by each sweep."""
+    headers, _ = read_message(letter.entry)
+    request_id = _request_id(headers)
+    return LedgerKeys(settings.prefix).request(request_id) if request_id else ""
 
 
 def _without_a_foreign_id(data: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
@@ -220,8 +238,11 @@ def caller_of(context: Any) -> str | None:
     return str(context.id) if waits and context.id else None
 
 
-def store_results(backend: Any, ledger: Ledger) -> int:
-    """Store the results of requests that have started or ended meanwhile, and count them."""
+def store_results(backend: Any, ledger: Ledger, *, is_beside: bool = False) -> int:
+    """Store the results of requests that have started or ended meanwhile, and count them.
+
+    `is_beside` says that they are in the Redis of the ledger: there a result must be where it is noted as stored.
+    """
     found = () if isinstance(backend, DisabledBackend) else ledger.results(BATCH)
     for result in found:
         # The task itself has stored it where the outcome was known at once.
@@ -231,5 +252,9 @@ def store_results(backend: Any, ledger: Ledger) -> int:
             backend.store_result(
                 result.caller, {"request_id": result.request_id, "state": result.state, **facts}, SUCCESS
             )
-        ledger.result_stored(result)
+        ledger.result_stored(result, _text_of(backend.get_key_for_task(result.caller)) if is_beside else "")
     return len(found)
+
+
+def _text_of(key: bytes | str) -> str:
+    return key.decode() if isinstance(key, bytes) else key

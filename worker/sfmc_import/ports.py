@@ -328,16 +328,16 @@ class Ledger(Protocol):
         """Requests that have started or ended and whose sender waits for the result: at most `limit` of them."""
         ...
 
-    def result_stored(self, result: Result) -> None:
-        """Note that the sender has it."""
+    def result_stored(self, result: Result, proof: str = "") -> None:
+        """Note that the sender has it; with a key as `proof` only if the server that notes it has that."""
         ...
 
     def replies(self, limit: int, pause: float) -> Sequence[Reply]:
         """Ends that are to be sent to a task of their sender, each not given again for `pause` seconds."""
         ...
 
-    def reply_sent(self, reply: Reply) -> None:
-        """Note that it was sent."""
+    def reply_sent(self, reply: Reply, proof: str = "") -> None:
+        """Note that it was sent; `proof` as above."""
         ...
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:
@@ -361,6 +361,10 @@ class ScheduleState(Protocol):
 
     def recorded_at(self, request_id: str) -> datetime | None:
         """Give when a request came into the ledger; None for one that is not there."""
+        ...
+
+    def own_id(self, usual: str) -> str:
+        """Give an id in place of a `usual` one that is taken: it cannot be foreseen, and is the same each time."""
         ...
 
 

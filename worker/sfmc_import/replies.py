@@ -16,13 +16,16 @@ GIVEN_UP_SECONDS = 86_400.0
 log = structlog.get_logger("sfmc_import.tasks")
 
 
-def send_replies(ledger: Ledger, send: Callable[[Reply], None], pause: float) -> int:
-    """Send what is due, and count it. What is not sent, or was and is not noted, is due again after `pause` seconds."""
+def send_replies(ledger: Ledger, send: Callable[[Reply], str], pause: float) -> int:
+    """Send what is due, and count it. What is not sent, or was and is not noted, is due again after `pause` seconds.
+
+    `send` gives the key that proves it, where that is in the Redis of the ledger: another server may have taken over.
+    """
     count = 0
     for reply in ledger.replies(BATCH, pause):
-        error = _send(reply, send)
+        error, proof = _send(reply, send)
         if error is None:
-            ledger.reply_sent(reply)
+            ledger.reply_sent(reply, proof)
             count += 1
             continue
         if reply.age > GIVEN_UP_SECONDS:
@@ -36,12 +39,11 @@ def send_replies(ledger: Ledger, send: Callable[[Reply], None], pause: float) ->
     return count
 
 
-def _send(reply: Reply, send: Callable[[Reply], None]) -> Exception | None:
+def _send(reply: Reply, send: Callable[[Reply], str]) -> tuple[Exception | None, str]:
     try:
-        send(reply)
+        return None, send(reply)
     except (KombuError, RedisError, OSError) as error:
-        return error
-    return None
+        return error, ""
 
 
 def _log(reply: Reply, event: str, error: Exception) -> None:

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Literal
 
 from sfmc_import.errors import USAGE, SfmcImportError
+from sfmc_import.expressions import BadExpressionError, Expression
 from sfmc_import.file_format import Preflight
 from sfmc_import.file_spec import DATE_PART, composed, resolve
 from sfmc_import.globs import Found, Glob, Pattern
@@ -106,11 +107,11 @@ class Routes:
     """Explicit routes in order, as they stand on a day: the first that matches wins; `mid` is for those without one.
 
     A pattern is a glob (`*` and `?` stay within one folder, `**` crosses folders, `[a-z]`), or after `re:` a regular
-    expression. It must match all of the file name, or all of `location/name` when it has a slash. A folder is a glob
-    for all of the location. Upper and lower case differ. %%YEAR%%, %%MONTH%% and %%DAY%% mean `today`, as in a
-    FileSpec: a file of another day would start an import that reads another file. `{1}` or `{name}` in a customer_key
-    stands for what that wildcard of a glob, or that group of a regular expression, matched. The forms in which
-    Unicode writes one character count as the same.
+    expression, without look-around and back references: no name takes long. It must match all of the file name, or
+    all of `location/name` when it has a slash. A folder is a glob for all of the location. Upper and lower case
+    differ. %%YEAR%%, %%MONTH%% and %%DAY%% mean `today`, as in a FileSpec: a file of another day would start an import
+    that reads another file. `{1}` or `{name}` in a customer_key stands for what that wildcard of a glob, or that group
+    of a regular expression, matched. The forms in which Unicode writes one character count as the same.
 
     Raises BadRouteError for a route that can never work.
     """
@@ -244,11 +245,11 @@ def _blanks_between(name: str, other: str) -> str:
 def _read_route(route: Route, mid: str, today: date) -> _Route:
     dated = composed(resolve(route.pattern, today))
     try:
-        pattern = re.compile(dated[3:]) if dated.startswith("re:") else Glob(dated)
+        pattern = Expression(dated[3:]) if dated.startswith("re:") else Glob(dated)
         for group in _GROUP.findall(f"{route.customer_key} {route.deliver_as or ''}"):
             _require_group(pattern, group)
         folder = None if route.folder is None else Glob(composed(resolve(route.folder, today)))
-    except (re.error, BadRouteError) as error:
+    except (re.error, BadExpressionError, BadRouteError) as error:
         raise BadRouteError(f"route {route.pattern!r} for {route.customer_key!r}: {error}") from None
     return _Route(route=route, mid=route.mid or mid, pattern=pattern, folder=folder, whole_path="/" in dated)
 
@@ -286,7 +287,7 @@ def _group(name: str) -> int | str:
     return int(name) if name.isdigit() else name
 
 
-def _require_group(pattern: re.Pattern[str] | Glob, name: str) -> None:
+def _require_group(pattern: Expression | Glob, name: str) -> None:
     named = {} if isinstance(pattern, Glob) else pattern.groupindex
     known = int(name) <= pattern.groups if name.isdigit() else name in named
     if not known:

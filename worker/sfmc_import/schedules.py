@@ -59,11 +59,6 @@ class Tick:
         """The id of its request; the ledger takes it once."""
         return str(uuid5(TICKS_NAMESPACE, self.event_id))
 
-    @property
-    def second_id(self) -> str:
-        """The id of its request where something else has taken the usual one; the same each time."""
-        return str(uuid5(TICKS_NAMESPACE, f"{self.event_id}\nsecond"))
-
 
 @dataclass(frozen=True, slots=True)
 class Look:

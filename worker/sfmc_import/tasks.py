@@ -58,6 +58,9 @@ _LEVELS = {
 OUTCOMES = frozenset({"started", NOT_STARTED, *TERMINAL})
 """States in which the outcome of a start is known."""
 
+PROOF_SECONDS = 600
+"""How long it can be seen that a reply was sent: it is noted at once."""
+
 MAX_NAMES = 20
 """How many unknown names of one message are logged."""
 
@@ -142,7 +145,7 @@ def _start(request_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], cont
 def _confirm(request_id: str, state: str) -> None:
     """Have a request confirmed before its message is acknowledged, where that lies in another Redis than the ledger.
 
-    In one Redis the message goes after the record came, also on disk. A start has its confirmed intent.
+    In one Redis the message goes where its record is, and after it, also on disk. A start has its confirmed intent.
     """
     settings = app.settings
     if settings.durability != "none" and state != "started" and settings.broker != settings.redis:
@@ -259,7 +262,8 @@ def _sweep() -> dict[str, Any]:
     for request_id in swept.missing_record:
         log.error("request_record_missing", request_id=request_id)
     published = _report(lambda: messages.publish_rejections(app.broker_redis, settings, app.deps.ledger))
-    stored = _report(lambda: messages.store_results(app.backend, app.deps.ledger))
+    is_beside = settings.broker == settings.redis
+    stored = _report(lambda: messages.store_results(app.backend, app.deps.ledger, is_beside=is_beside))
     replied = _report(lambda: replies.send_replies(app.deps.ledger, _send_reply, pause))
     app.deps.count_usage()
     if swept.woken or swept.followed:
@@ -277,11 +281,28 @@ def _report(action: Callable[[], int]) -> int:
         return 0
 
 
-def _send_reply(reply: Reply) -> None:
-    """Send the end of a request to a task of its sender; the same end has the same id of its task."""
+def _send_reply(reply: Reply) -> str:
+    """Send the end of a request to a task of its sender; the same end has the same id of its task.
+
+    Gives the key that it leaves beside the message, where the ledger is there too.
+    """
     task_id = str(uuid5(NAMESPACE_OID, f"{reply.event['id']}/{reply.task}"))
     options: dict[str, Any] = {"queue": reply.queue, "task_id": task_id, "root_id": task_id, "ignore_result": True}
-    app.send_task(reply.task, kwargs={"event": reply.event}, retry=True, retry_policy=PUBLISH, **options)
+    with app.producer_pool.acquire(block=True) as producer:
+        given: dict[str, Any] = {
+            "kwargs": {"event": reply.event},
+            "producer": producer,
+            "retry": True,
+            "retry_policy": PUBLISH,
+        }
+        app.send_task(reply.task, **given, **options)
+        if app.settings.broker != app.settings.redis:
+            return ""
+        # On the connection that sent the message: kombu puts its prefix before the name.
+        key = f"{app.settings.transport_prefix}sent:{task_id}"
+        channel: Any = producer.channel
+        channel.client.set(key, 1, ex=PROOF_SECONDS)
+    return f"{app.settings.broker_prefix}{key}"
 
 
 def _wake_in_turn() -> Callable[[DueRequest], None]:

@@ -101,10 +101,10 @@ class Ticker:
             log.info("schedule_tick_submitted", request_id=answer.request_id, **names)
 
     def _submit_once(self, given: Mapping[str, Any], tick: Tick) -> Any:
-        """Submit under the id that the tick always has; under its second one where something else has that.
+        """Submit under the id that the tick always has; where something else has that, under one of its own.
 
-        Ids can be foreseen: a request under this one that came before the tick is not its own, whatever it asks for.
-        One of another definition may be of a beat with another policy file as well.
+        The usual id can be foreseen: a request under it that came before the tick is not its own, whatever it asks
+        for. One of another definition may be of a beat with another policy file as well.
         """
         try:
             answer = self._submit(**given, request_id=tick.request_id)
@@ -114,7 +114,7 @@ class Ticker:
         except IdTakenError:
             pass
         log.warning("schedule_id_taken", source=tick.source, event_id=tick.event_id, request_id=tick.request_id)
-        return self._submit(**given, request_id=tick.second_id)
+        return self._submit(**given, request_id=self._state.own_id(tick.request_id))
 
 
 def _report_missed(schedule: Schedule, missed: Sequence[datetime]) -> None:

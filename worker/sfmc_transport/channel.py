@@ -63,9 +63,13 @@ class ReliableQoS(stock.QoS):
 
         Its place is freed in any case. With kombu it stays taken, and once as many acknowledgements failed
         as there are places, the worker polls no more, meets no connection error, and idles for ever.
+        Where the server lacks what the task recorded, another one has taken over meanwhile: the message returns too.
         """
+        message = self._delivered.get(delivery_tag)
+        record = message.record if message is not None else ""
         try:
-            self.channel.delivery.acknowledge(delivery_tag)
+            if not self.channel.delivery.acknowledge(delivery_tag, record):
+                log.warning("message_kept", message_id=message.headers.get("id"), detail=f"this Redis has no {record}")
         finally:
             self.free_slot(delivery_tag)
 

@@ -11,10 +11,19 @@ from typing import Any
 import redis
 from kombu.utils.json import loads
 
-from sfmc_transport.delivery import REPLAY, Keys, without_count
+from sfmc_transport.delivery import Keys, without_count
 from sfmc_transport.unpacking import MAX_MESSAGE_BYTES
 
 PAGE = 500
+
+REPLAY = """
+-- KEYS: dead letters, queue.  ARGV: id, entry.  Behind what waits in the queue already.
+-- A script that fails takes nothing back: the letter goes last, when its message lies in the queue.
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
+redis.call('LPUSH', KEYS[2], ARGV[2])
+redis.call('XDEL', KEYS[1], ARGV[1])
+return 1
+"""
 
 Client = Any
 """redis.Redis with `decode_responses=False`: entries may be any bytes. (Its stubs type replies for both modes.)"""
@@ -82,9 +91,18 @@ def unreported(client: Client, keys: Keys, limit: int) -> Iterator[tuple[str, De
         yield name.decode(), _dead_letter(*rows[0]) if rows else None
 
 
-def reported(client: Client, keys: Keys, letter_id: str) -> None:
-    """Note that a dead letter was reported."""
-    client.lrem(keys.unreported, 1, letter_id)
+REPORTED = """
+-- KEYS: unreported, what the report has left.  ARGV: id.  Another server, that took over, may lack the report.
+return redis.call('EXISTS', KEYS[2]) == 1 and redis.call('LREM', KEYS[1], 1, ARGV[1]) or 0
+"""
+
+
+def reported(client: Client, keys: Keys, letter_id: str, record: str = "") -> None:
+    """Note that a dead letter was reported, if this server has the `record` that was left of it."""
+    if record:
+        client.eval(REPORTED, 2, keys.unreported, record, letter_id)
+    else:
+        client.lrem(keys.unreported, 1, letter_id)
 
 
 def replay(client: Client, keys: Keys, letter_id: str, queue: str | None = None) -> DeadLetter:

@@ -10,7 +10,18 @@ from kombu.utils.json import dumps
 from redis.commands.core import Script
 
 from sfmc_transport.kept_connection import KeptConnection
-from sfmc_transport.queues import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, TAKE, TAKE_SHA, Names, endings
+from sfmc_transport.queues import (
+    ACKNOWLEDGE,
+    BIND,
+    FORGET,
+    PUSH_NEWEST,
+    PUSH_ONCE,
+    STALE_SECONDS,
+    TAKE,
+    TAKE_SHA,
+    Names,
+    endings,
+)
 from sfmc_transport.server_version import check_version
 from sfmc_transport.unpacking import MAX_MESSAGE_BYTES, OversizedError, read_json
 
@@ -247,24 +258,6 @@ end
 return overdue
 """
 
-BIND = """
--- KEYS: kombu's two tables of an exchange.  ARGV: what it notes about a queue.  Works while the server is full.
-for _, table in ipairs(KEYS) do
-    redis.call('SREM', table, '')
-    redis.call('SADD', table, ARGV[1])
-end
-return 1
-"""
-
-REPLAY = """
--- KEYS: dead letters, queue.  ARGV: id, entry.  Behind what waits in the queue already.
--- A script that fails takes nothing back: the letter goes last, when its message lies in the queue.
-if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
-redis.call('LPUSH', KEYS[2], ARGV[2])
-redis.call('XDEL', KEYS[1], ARGV[1])
-return 1
-"""
-
 
 DEFAULT_PREFIX = "{sfmc-import:events}:transport:"
 """Before every own key; the braces put them into the slot of the stream of events."""
@@ -381,6 +374,7 @@ class Delivery:
         self._dead_letter_claimed: Script = register(DEAD_LETTER_CLAIMED)
         self._restore: Script = register(RESTORE)
         self._overdue: Script = register(OVERDUE)
+        self._acknowledge: Script = register(ACKNOWLEDGE)
 
     def check_server(self) -> None:
         """Raise `ServerTooOldError` where BLMOVE is missing."""
@@ -429,8 +423,11 @@ class Delivery:
             args += names.arguments
         return bool(self._run(self._claim, keys, args))
 
-    def acknowledge(self, tag: str) -> None:
-        """Forget what was claimed under `tag`."""
+    def acknowledge(self, tag: str, record: str = "") -> bool:
+        """Forget what was claimed under `tag`; False: this server has no `record`, and nothing is forgotten."""
+        if record:
+            keys = [self.keys.unacked_key, self.keys.unacked_index_key, record]
+            return bool(self._run(self._acknowledge, keys, [tag]))
         # Not in one transaction: where only the first is done, whoever looks for overdue messages does the second.
         commands = ("HDEL", self.keys.unacked_key, tag), ("ZREM", self.keys.unacked_index_key, tag)
         if self._kept.ask(*commands) is None:
@@ -438,6 +435,7 @@ class Delivery:
                 for command in commands:
                     pipe.execute_command(*command)
                 pipe.execute()
+        return True
 
     def delete(self, source: str, raw: bytes) -> bool:
         """Forget an entry that its consumer need not acknowledge; False: taken back before."""

@@ -135,6 +135,23 @@ local function forget_waiting(newest, waiting, first)
 end
 """
 
+BIND = """
+-- KEYS: kombu's two tables of an exchange.  ARGV: what it notes about a queue.  Works while the server is full.
+for _, table in ipairs(KEYS) do
+    redis.call('SREM', table, '')
+    redis.call('SADD', table, ARGV[1])
+end
+return 1
+"""
+
+ACKNOWLEDGE = """
+-- KEYS: unacked, unacked_index, record.  ARGV: delivery tag.
+-- 0: what the task recorded went to another server, or is lost: the message returns by its timeout.
+if redis.call('EXISTS', KEYS[3]) == 0 then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+return 1
+"""
 
 TAKE = """
 -- KEYS: consumers, the first list of each queue…  ARGV: prefix of in-flight lists, prefix of members, what the keys of

@@ -33,6 +33,8 @@ class Received(virtual.Message):
     names = NO_NAMES
     worker_died = False
     """Set when the pool process that ran it died: the message may be the reason."""
+    record = ""
+    """The key that its task leaves in the Redis of the broker: a server without it may not forget the message."""
     refusal = ("refused_by_task", "see its log")
     """Reason and detail of its dead letter, when its task refuses it."""
 

@@ -6,7 +6,7 @@ from typing import Self
 from sfmc_producers.contents.opening import Contents
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Parse, Record
-from sfmc_producers.sources.receiving import GivesBack, Mailbox, Message, Receiver
+from sfmc_producers.sources.receiving import GivesBack, LooksForRecords, Mailbox, Message, Receiver
 
 
 class ContentMailbox:
@@ -37,6 +37,15 @@ class ContentMailbox:
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Acknowledge messages."""
         self._inner.acknowledge(messages)
+
+    def acknowledge_recorded(
+        self, messages: Sequence[Message], request_ids: Sequence[str], marks: Sequence[str] = ()
+    ) -> bool:
+        """Acknowledge messages; False where the inner mailbox finds that a request of theirs is not there."""
+        if isinstance(self._inner, LooksForRecords):
+            return self._inner.acknowledge_recorded(messages, request_ids, marks)
+        self._inner.acknowledge(messages)
+        return True
 
     def close(self) -> None:
         """Close the connection."""

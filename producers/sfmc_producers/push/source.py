@@ -22,6 +22,8 @@ from sfmc_producers.sources.tables import Parts
 class InboxMailbox(StreamMailbox):
     """A mailbox whose entries are for one group alone: they are removed when they are handled."""
 
+    removes = True
+
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Take them out of the pending list and out of the stream, in one transaction."""
         stream, group = self._group()
@@ -45,13 +47,14 @@ def open_push(options: Any, parts: Parts) -> ContentSource:
     contents = open_contents(options.content, parts)
     source = ContentSource(parts.name, contents, partial(parse, FORMS[options.form], options.place))
     address: RedisAddress = parts.settings.redis
+    keys = Keys(parts.settings.prefix)
     lines = StreamOptions.model_validate(
         {
-            "key": Keys(parts.settings.prefix).inbox(parts.name),
+            "key": keys.inbox(parts.name),
             "group": GROUP,
             "claim_after": options.claim_after,
             "max_deliveries": options.max_deliveries,
         }
     )
-    mailbox = ContentMailbox.opened_by(lambda: InboxMailbox(address, lines), contents)
+    mailbox = ContentMailbox.opened_by(lambda: InboxMailbox(address, lines, keys), contents)
     return source.with_receiver(stream_receiver(lines, parts, source.records, mailbox, replays=False))

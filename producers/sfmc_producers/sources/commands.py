@@ -48,7 +48,8 @@ def _set_aside(settings: Settings, stack: ExitStack) -> SetAside:
         return ApiDeadLetters(stack.enter_context(ApiSubmitter(api)))
     broker = stack.enter_context(connect(settings.broker))
     keys = Keys(settings.transport_prefix, settings.broker_prefix)
-    return SourceDeadLetters(broker, keys, durability_of(settings))
+    beside_ledger = settings.broker == settings.redis
+    return SourceDeadLetters(broker, keys, durability_of(settings), beside_ledger=beside_ledger)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,10 @@ class ApiDeadLetters:
         """Tell that they are kept: the server has answered when they were confirmed."""
         return True
 
+    def marks(self, source: str, record_ids: Sequence[str]) -> list[str]:  # noqa: ARG002 - as SourceDeadLetters
+        """Give nothing: no key is known here."""
+        return []
+
     def replayed(self, source: str) -> list[SentBack]:  # noqa: ARG002 - as SourceDeadLetters
         """Give nothing: what is sent back waits in Redis, for a source that has it."""
         return []
@@ -69,10 +73,14 @@ class SourceDeadLetters:
     """Dead letters of sources; `redis` is the broker's, where the dead letters of the queue are.
 
     With `durability` its disk or its replicas must confirm what is kept, before a source lets go of the original.
+    `beside_ledger` says that it has the ledger as well.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, durability: Durability | None = None) -> None:
+    def __init__(
+        self, redis: Redis, keys: Keys, durability: Durability | None = None, *, beside_ledger: bool = False
+    ) -> None:
         self._redis, self._keys, self._durability = redis, keys, durability or Durability()
+        self._beside_ledger = beside_ledger
         self._is_confirmed = True
 
     def add(self, source: str, record_id: str, body: bytes, text: str) -> bool:
@@ -96,6 +104,10 @@ class SourceDeadLetters:
             return False
         self._is_confirmed = True
         return True
+
+    def marks(self, source: str, record_ids: Sequence[str]) -> list[str]:
+        """See `SetAside`."""
+        return [self._once(source, each) for each in record_ids] if self._beside_ledger else []
 
     def replayed(self, source: str) -> list[SentBack]:
         """Give what `sfmc-import dead-letters replay` sent back to this source; nothing while Redis is away."""

@@ -40,6 +40,10 @@ class SetAside(Protocol):
         """Tell whether disk or replicas have what was kept under these ids, where the settings ask for that."""
         ...
 
+    def marks(self, source: str, record_ids: Sequence[str]) -> list[str]:
+        """Name the keys that tell what was kept under these ids, where they are in the Redis of the ledger."""
+        ...
+
     def replayed(self, source: str) -> list[SentBack]:
         """Give what an operator sent back to this source."""
         ...

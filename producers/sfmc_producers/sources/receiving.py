@@ -82,6 +82,17 @@ class GivesBack(Protocol):
         ...
 
 
+@runtime_checkable
+class LooksForRecords(Protocol):
+    """A mailbox in the Redis of the ledger: a primary that took over may lack what was recorded before."""
+
+    def acknowledge_recorded(
+        self, messages: Sequence[Message], request_ids: Sequence[str], marks: Sequence[str] = ()
+    ) -> bool:
+        """Remove messages if all of these requests and the keys `marks` are there; False: none is removed."""
+        ...
+
+
 class Receiver:
     """A source that is a queue. Messages are handled in order; while Redis is away they are kept, not given back.
 
@@ -206,11 +217,18 @@ class Receiver:
                 (done if is_taken else left).append(message)
         if not messages:
             self._keep(mailbox, others)
-        if done and not self._are_confirmed():
+        if done and not self._are_acknowledged(mailbox, done):
             return [*done, *left]
-        if done:
-            mailbox.acknowledge(done)
         return left
+
+    def _are_acknowledged(self, mailbox: Mailbox, done: Sequence[Message]) -> bool:
+        requests, letters = [each for each in self._requests if each is not None], self._set_aside_now
+        if not self._are_confirmed():
+            return False
+        if isinstance(mailbox, LooksForRecords):
+            return mailbox.acknowledge_recorded(done, requests, self._set_aside.marks(self.name, letters))
+        mailbox.acknowledge(done)
+        return True
 
     def _are_confirmed(self) -> bool:
         """Tell whether disk or replicas have all that was recorded since this was asked last."""

@@ -15,6 +15,7 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from sfmc_import.events.unmoved import MOST, Unmoved
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
@@ -55,11 +56,30 @@ class StreamOptions(Options):
         return not_listed("stream", self.content)
 
 
-class StreamMailbox:
-    """One consumer of a group; pending entries are its own until another claims them."""
+ACKNOWLEDGE = """
+-- KEYS: stream, records of requests and of dead letters…  ARGV: group, 1 where the entries are removed as well, ids…
+-- 0: what was recorded for these entries went to another server, or is lost: they stay.
+for i = 2, #KEYS do
+    if redis.call('EXISTS', KEYS[i]) == 0 then return 0 end
+end
+for i = 3, #ARGV do
+    redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
+    if ARGV[2] == '1' then redis.call('XDEL', KEYS[1], ARGV[i]) end
+end
+return 1
+"""
 
-    def __init__(self, address: RedisAddress, options: StreamOptions) -> None:
-        self._address, self._options = address, options
+
+class StreamMailbox:
+    """One consumer of a group; pending entries are its own until another claims them.
+
+    Where the stream is in the Redis of the ledger, `records` gives the keys of requests.
+    """
+
+    removes = False
+
+    def __init__(self, address: RedisAddress, options: StreamOptions, records: Keys | None = None) -> None:
+        self._address, self._options, self._records = address, options, records
         self._redis: Redis = connect(address)
         self._consumer = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}"
         self._log = structlog.get_logger("sfmc_producers.sources").bind(stream=options.key)
@@ -84,6 +104,24 @@ class StreamMailbox:
         """Take them out of the pending list of the group; the stream keeps its entries."""
         with self._errors():
             self._redis.xack(*self._group(), *(message.id for message in messages))
+
+    def acknowledge_recorded(
+        self, messages: Sequence[Message], request_ids: Sequence[str], marks: Sequence[str] = ()
+    ) -> bool:
+        """Do the same if the server has these requests and keys, or is not that of the ledger; False: nothing is."""
+        records = self._records
+        if records is None or not (request_ids or marks):
+            self.acknowledge(messages)
+            return True
+        keys = [self._options.key, *dict.fromkeys([*map(records.request, request_ids), *marks])]
+        arguments = [self._options.group, str(int(self.removes)), *(message.id for message in messages)]
+        with self._errors():
+            is_done = bool(self._redis.eval(ACKNOWLEDGE, len(keys), *keys, *arguments))
+        if not is_done:
+            self._log.warning(
+                "entries_kept", entries=len(messages), detail="this Redis lacks what was recorded for them"
+            )
+        return is_done
 
     def give_back(self, messages: Sequence[Message]) -> None:
         """Let them look left behind, so that another consumer claims them at once."""
@@ -227,12 +265,13 @@ def read_event(event: Mapping[str, Any]) -> Record:
 
 def open_stream(options: StreamOptions, parts: Parts) -> Source:
     """Open the source; it connects on first use."""
-    address = _address(options, parts)
+    address, ours = _address(options, parts), parts.settings
+    records = Keys(ours.prefix) if address == ours.redis and not ours.api_url else None
     if options.content is None:
-        return stream_receiver(options, parts, parse, lambda: StreamMailbox(address, options))
+        return stream_receiver(options, parts, parse, lambda: StreamMailbox(address, options, records))
     contents = open_contents(options.content, parts)
     source = ContentSource(parts.name, contents, parse)
-    mailbox = ContentMailbox.opened_by(lambda: StreamMailbox(address, options), contents)
+    mailbox = ContentMailbox.opened_by(lambda: StreamMailbox(address, options, records), contents)
     return source.with_receiver(stream_receiver(options, parts, source.records, mailbox))
 
 

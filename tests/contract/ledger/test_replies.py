@@ -1,5 +1,7 @@
 """The end of a request for a task of its sender: kept with the end, given until it was sent, and not before a pause."""
 
+from dataclasses import replace
+
 from sfmc_import.faults import Rejected
 from sfmc_import.policy import Policy
 from sfmc_import.states import Reply
@@ -46,6 +48,21 @@ def test_a_reply_is_given_again_after_the_pause_until_it_was_sent(scenario: Scen
     scenario.ledger.reply_sent(again)
     scenario.world.advance(HOUR)
 
+    assert replies(scenario) == []
+
+
+def test_a_reply_that_was_sent_by_another_server_is_given_again(scenario: Scenario) -> None:
+    scenario.arrives("a", **TO)
+    scenario.ledger.cancel("a", "ann", None)
+    [reply] = replies(scenario)
+
+    scenario.ledger.reply_sent(reply, "sent:a")
+    scenario.world.advance(10)
+    assert replies(scenario) == [replace(reply, age=10.0)]
+
+    scenario.world.client.set("sent:a", 1, ex=60)
+    scenario.ledger.reply_sent(reply, "sent:a")
+    scenario.world.advance(HOUR)
     assert replies(scenario) == []
 
 

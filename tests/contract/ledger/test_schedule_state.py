@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from sfmc_import.ledger.schedule_state import ScheduleState
-from sfmc_import.ledger.schema import SCHEDULE
+from sfmc_import.ledger.watching_keys import OWN_IDS, SCHEDULE
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import read_request
 from sfmc_import.schedules import Schedule, Tick, ticks
@@ -92,7 +92,15 @@ def test_a_request_under_the_id_of_a_coming_tick_takes_its_place_from_no_tick(wo
 
     names = [event["subject"] for event in world.events()]
     assert len(names) == 2
-    assert world.record(tick.second_id)["key"] == KEY
+    assert world.record(state_of(world).own_id(tick.request_id))["key"] == KEY
+
+
+def test_an_id_of_our_own_is_the_same_for_all_each_time_and_another_in_another_ledger(world: World):
+    first = state_of(world).own_id("a")
+
+    assert (state_of(world).own_id("a"), state_of(world).own_id("b") == first) == (first, False)
+    world.client.delete(world.keys.name_of(OWN_IDS))
+    assert state_of(world).own_id("a") != first
 
 
 def given_by(tick: Tick) -> dict[str, str]:

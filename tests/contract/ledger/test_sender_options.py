@@ -252,6 +252,18 @@ def test_a_result_that_was_stored_is_not_given_again(scenario: Scenario):
     assert callers(scenario) == {}
 
 
+def test_a_result_that_another_server_has_is_given_again(scenario: Scenario):
+    message(scenario, "a", caller="task-1")
+    scenario.start("a")
+    (result,) = scenario.ledger.results(100)
+
+    scenario.ledger.result_stored(result, "result:a")
+    assert callers(scenario) == {"a": ("task-1", "started")}
+    scenario.world.client.set("result:a", 1, ex=60)
+    scenario.ledger.result_stored(result, "result:a")
+    assert callers(scenario) == {}
+
+
 def test_whoever_ends_a_request_the_sender_gets_the_result(scenario: Scenario):
     scenario.arrives_and_starts("first")
     for request_id in ("a", "b"):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import redis as redis_py
@@ -55,6 +56,20 @@ def test_a_producer_that_dies_at_any_step_loses_nothing_and_leaves_nothing(redis
         with running(sources.receiver()):
             eventually(lambda: redis.xlen(inbox.key) == 0, 10, "all are handled and removed")
     assert sorted(each["name"] for each in accepted_files(redis)) == names
+
+
+def test_an_event_is_removed_only_where_its_request_is(redis_server, redis) -> None:
+    keys = Keys()
+    inbox = Inbox(redis, keys, "drop")
+    assert inbox.add([event("a.csv")]) == [True]
+    lines = {"key": inbox.key, "group": "sfmc-import", "claim_after": 60.0}
+    options = StreamOptions.model_validate(lines)
+    with closing(InboxMailbox(parse_redis_url(redis_server.url), options, keys)) as mine:
+        messages = mine.receive()
+        assert (mine.acknowledge_recorded(messages, ["r1"]), redis.xlen(inbox.key)) == (False, 1)
+        redis.hset(keys.request("r1"), "state", "accepted")
+        redis.expire(keys.request("r1"), 60)
+        assert (mine.acknowledge_recorded(messages, ["r1"]), redis.xlen(inbox.key)) == (True, 0)
 
 
 def test_what_a_producer_gives_back_is_taken_up_at_once_and_not_counted_as_a_delivery(redis_server, redis) -> None:

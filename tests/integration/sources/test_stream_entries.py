@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis as redis_py
 
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.redis_address import parse_redis_url
 from sfmc_local.redis_server import Valkey
 from sfmc_producers.notifications import Wakeup
@@ -81,6 +82,21 @@ def test_an_entry_has_its_deliveries_whatever_else_its_consumer_holds(stream, ow
             stream.xclaim(KEY, GROUP, "dead", 0, [left], idle=90_000, retrycount=7, justid=True)
         found = {message.id: message.deliveries for message in held.receive()}
     assert found == {ids[0]: 8, ids[-1]: 8}
+
+
+def test_entries_stay_while_the_redis_of_stream_and_ledger_lacks_one_of_their_requests(stream, own_valkey) -> None:
+    keys = Keys()
+    for name in ("a.csv", "b.csv"):
+        send(stream, event(name))
+    stream.hset(keys.request("r1"), "state", "accepted")
+    options = StreamOptions(key=KEY, claim_after=60.0)
+    with closing(StreamMailbox(parse_redis_url(own_valkey.url), options, keys)) as mine:
+        messages = mine.receive()
+        assert mine.acknowledge_recorded(messages, ["r1", "r2"]) is False
+        assert stream.xpending(KEY, GROUP)["pending"] == 2
+        stream.hset(keys.request("r2"), "state", "accepted")
+        assert mine.acknowledge_recorded(messages, ["r1", "r2"]) is True
+    assert is_done(stream)
 
 
 @pytest.mark.parametrize(("step", "moment"), MOMENTS)

@@ -92,6 +92,19 @@ def test_a_message_is_acknowledged_although_the_kept_connection_was_cut(pool, ra
     assert (raw.exists("unacked"), raw.exists("unacked_index")) == (0, 0)
 
 
+def test_a_message_is_forgotten_only_where_its_record_is(pool, raw):
+    delivery = Delivery(pool, Keys(), "me", Limits(6.0, 100))
+    raw.hset("unacked", "tag", b"[]")
+    raw.zadd("unacked_index", {"tag": 1})
+
+    assert delivery.acknowledge("tag", "record") is False
+    assert (raw.exists("unacked"), raw.exists("unacked_index")) == (1, 1)
+    raw.hset("record", "state", "accepted")
+    raw.expire("record", 60)
+    assert delivery.acknowledge("tag", "record") is True
+    assert (raw.exists("unacked"), raw.exists("unacked_index")) == (0, 0)
+
+
 def test_no_connection_is_taken_for_each_command(pool, raw):
     delivery = Delivery(pool, Keys(), "me", Limits(6.0, 100))
     raw.lpush(delivery.in_flight("queue"), b"{}")

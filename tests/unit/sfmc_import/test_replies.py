@@ -24,7 +24,8 @@ class Box:
         assert (limit, pause) == (100, 10)
         return self.found
 
-    def reply_sent(self, sent: Reply) -> None:
+    def reply_sent(self, sent: Reply, proof: str = "") -> None:
+        assert proof == f"proof of {sent.request_id}" or sent.age > GIVEN_UP_SECONDS
         self.done.append(sent.request_id)
 
 
@@ -35,10 +36,11 @@ def reply(request_id: str, age: float) -> Reply:
 def run(box: Box, *errors: Exception | None) -> tuple[int, list[str], list[Any]]:
     left, sent = list(errors), []
 
-    def send(each: Reply) -> None:
+    def send(each: Reply) -> str:
         sent.append(each.request_id)
         if left and (error := left.pop(0)):
             raise error
+        return f"proof of {each.request_id}"
 
     with capture_logs() as logs:
         count = send_replies(box, send, 10)  # type: ignore[arg-type]

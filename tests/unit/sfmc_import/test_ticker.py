@@ -55,6 +55,10 @@ class Shared:
     def recorded_at(self, request_id: str) -> datetime | None:
         return self.times.get(request_id)
 
+    def own_id(self, usual: str) -> str:
+        self._step("own id")
+        return f"own:{usual}"
+
     def beat(self, *schedules: Schedule) -> Ticker:
         return Ticker(schedules or (FIVE,), self, self.submit)
 
@@ -92,6 +96,24 @@ def test_any_number_of_beats_give_one_request(shared: Shared):
         beat.look()
 
     assert len(shared.requests) == 1
+
+
+@pytest.mark.parametrize("step", ["submit", "own id", "submitted", "note", "noted"])
+def test_a_beat_that_is_killed_while_the_id_of_its_tick_is_taken_leads_to_one_request(shared: Shared, step: str):
+    taken = Tick("five", at(5)).request_id
+    shared.submit(request_id=taken, customer_key="another", source="somebody")
+
+    def die(name: str) -> None:
+        if name == step:
+            raise KilledError
+
+    shared.now, shared.at_step = at(5), die
+    with pytest.raises(KilledError):
+        shared.beat().look()
+    shared.now, shared.at_step = at(5, 20), lambda _: None
+    shared.beat().look()
+
+    assert set(shared.requests) == {taken, f"own:{taken}"}
 
 
 @pytest.mark.parametrize("step", ["read", "submit", "submitted", "note", "noted"])
@@ -173,13 +195,13 @@ def test_whoever_uses_the_id_of_a_coming_tick_makes_it_not_vanish(shared: Shared
     for _ in range(2):
         shared.beat().look()
 
-    assert shared.requests[foreseen.second_id]["customer_key"] == FIVE.customer_key
+    assert shared.requests[f"own:{foreseen.request_id}"]["customer_key"] == FIVE.customer_key
     assert len(shared.requests) == 2
 
 
 def test_a_tick_whose_ids_are_both_taken_is_refused_and_said(shared: Shared):
     foreseen = Tick("five", at(5))
-    for request_id in (foreseen.request_id, foreseen.second_id):
+    for request_id in (foreseen.request_id, f"own:{foreseen.request_id}"):
         shared.submit(request_id=request_id, customer_key="another", source="somebody")
     shared.now = at(5)
     beat = shared.beat()

@@ -41,7 +41,9 @@ def test_a_file_whose_id_another_request_took_is_submitted_under_a_new_one(watch
     assert watched.pass_time(2, 60) == ["file_id_taken", "file_submitted"]
     (taken, own) = client.requests.values()
     assert (taken.request_id, taken.customer_key) == (usual, "orders")
-    assert (own.customer_key, own.file) == ("contacts", announced.file)
+    assert (own.request_id, own.customer_key, own.file) == (f"own:{usual}", "contacts", announced.file)
+    watched.restart()
+    assert (watched.pass_time(2, 60), len(client.requests)) == (["file_id_taken", "file_known"], 2)
 
 
 def test_files_present_before_the_start_are_announced(watched, client):

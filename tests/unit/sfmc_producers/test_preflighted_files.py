@@ -135,6 +135,16 @@ def test_a_source_lets_go_of_what_the_ledger_has_and_checks_what_it_can_open(cli
     assert (len(client.started), len(client.rejected)) == (started, rejected)
 
 
+def test_a_rejected_file_whose_id_another_request_took_is_recorded_under_another_one(client):
+    take(client, b"id\nx\n")
+    [usual] = client.rejected
+    client.rejected.clear()
+    client.submit(request_id=usual, file=FileInfo(location="/in", name="b.csv"), customer_key="k", mid=client.mid)
+
+    assert [take(client, b"id\nx\n") for _ in "12"] == [True, True]
+    assert list(client.rejected) == [f"own:{usual}"]
+
+
 def test_content_that_cannot_be_read_now_is_asked_for_again(client):
     def fail() -> io.BytesIO:
         raise OSError(5, "Input/output error")

@@ -1,5 +1,6 @@
 """Submits over the HTTP API what producers submit: the client of the ledger where SFMC_API_URL is set."""
 
+import hmac
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,11 +32,12 @@ class ApiSubmitter:
 
     The `request_id` of a submission is its Idempotency-Key: the same one is one request. The server gives the request
     an id of its own. A token that does not count is an outage: the caller keeps its files until there is another.
+    The `token` is that of the client.
     """
 
-    def __init__(self, api: ApiClient, mid: str = "") -> None:
+    def __init__(self, api: ApiClient, mid: str = "", *, token: str = "") -> None:
         self.mid = plain_mid(mid)
-        self._api = api
+        self._api, self._token = api, token
         self._ahead: float | None = None
 
     def __enter__(self) -> Self:
@@ -72,6 +74,10 @@ class ApiSubmitter:
     def state_of(self, submission: Submission) -> str | None:  # noqa: ARG002 - as the client of the ledger
         """Give None: the server says by the Idempotency-Key whether it has the request, when it is submitted."""
         return None
+
+    def own_id(self, usual: str) -> str:
+        """Give an Idempotency-Key in place of a `usual` one: only who has the token can foresee it."""
+        return hmac.new(self._token.encode(), usual.encode(), "sha256").hexdigest()
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[SubmitResult | NotTaken]:
         """Ask for many starts; when the server does not answer, the rest is not tried."""

@@ -116,6 +116,21 @@ def read_accepted(request: StartRequest, answer: Any) -> bool | IdTakenError | L
     return IdTakenError(request.request_id) if int(answer) == OTHER_CONTENT else int(answer) == 1
 
 
+REMOVE = """
+-- KEYS: key, what must be there.  ARGV: command, member.  A server that took over may lack what was sent before.
+return redis.call('EXISTS', KEYS[2]) == 1 and redis.call(ARGV[1], KEYS[1], ARGV[2]) or 0
+"""
+
+
+def remove_done(client: Any, command: str, key: str, member: str | bytes, proof: str) -> None:
+    """Remove a member of a key whose work is done, if this server has the `proof` of it; without one at once."""
+    with redis_errors():
+        if proof:
+            client.eval(REMOVE, 2, key, proof, command, member)
+        else:
+            client.execute_command(command, key, member)
+
+
 # --- Which server answers.
 
 Execute = Callable[..., Any]

@@ -35,6 +35,7 @@ from sfmc_import.ledger.calling import (
     read_request,
     read_result,
     redis_errors,
+    remove_done,
     run_many,
     texts,
 )
@@ -471,20 +472,18 @@ class RedisLedger:
                 read_result(name, caller, client.hgetall(self.keys.request(name.decode()))) for name, caller in found
             ]
 
-    def result_stored(self, result: Result) -> None:
+    def result_stored(self, result: Result, proof: str = "") -> None:
         """See sfmc_import.ports.Ledger.result_stored."""
-        with redis_errors():
-            self._client.hdel(self.keys.results, result.request_id)
+        remove_done(self._client, "HDEL", self.keys.results, result.request_id, proof)
 
     def replies(self, limit: int, pause: float) -> Sequence[Reply]:
         """See sfmc_import.ports.Ledger.replies."""
         now, found = self._run("replies", {"limit": limit, "pause": milliseconds(pause)})
         return [read_reply(int(now), text) for text in found]
 
-    def reply_sent(self, reply: Reply) -> None:
+    def reply_sent(self, reply: Reply, proof: str = "") -> None:
         """See sfmc_import.ports.Ledger.reply_sent."""
-        with redis_errors():
-            self._client.zrem(self.keys.name_of(REPLIES), reply.stored)
+        remove_done(self._client, "ZREM", self.keys.name_of(REPLIES), reply.stored, proof)
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:
         """See sfmc_import.ports.Ledger.due."""

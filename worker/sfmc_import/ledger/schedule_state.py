@@ -9,7 +9,8 @@ from sfmc_import.ledger.arguments import milliseconds
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
-from sfmc_import.ledger.schema import SCHEDULE
+from sfmc_import.ledger.own_ids import own_id
+from sfmc_import.ledger.watching_keys import SCHEDULE
 
 
 class ScheduleState:
@@ -40,6 +41,10 @@ class ScheduleState:
         with redis_errors():
             [milliseconds_since_1970] = self._client.hmget(self._keys.request(request_id), "at")
         return None if milliseconds_since_1970 is None else _time(int(milliseconds_since_1970) / 1000)
+
+    def own_id(self, usual: str) -> str:
+        """See sfmc_import.ports.ScheduleState.own_id."""
+        return own_id(self._client, self._keys, usual)
 
 
 def _time(seconds: float) -> datetime:

@@ -486,13 +486,9 @@ STREAM = Key(
     fields=(Field(name="event", kind="json", meaning="a CloudEvent"),),
     meaning="The events. Bounded by `stream_maxlen`. It keeps its plain name, without the tag.",
 )  # fmt: skip
-SCHEDULE = Key(
-    name="schedule", letter="schedule", parts=("source",), redis_type="string", ttl=("schedule_ttl",),
-    meaning="Until when the ticks of a schedule are done, in seconds since 1970. The time counts from the last look.",
-)  # fmt: skip
 KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, *LOSS_KEYS,
-    SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, *WATCHING_KEYS, DUPLICATES, SCHEDULE, DELIVERY,
+    SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, *WATCHING_KEYS, DUPLICATES, DELIVERY,
     LOCK_OUT, INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, PLACES, PLACE_WAITERS, FOLLOWS,
     SHARED, REFRESHED, *TOKEN_KEYS,
     *NOTIFICATION_KEYS, *QUOTA_KEYS, DUE, STREAM,

@@ -1,4 +1,4 @@
-"""What is known of folders and of those who watch them, and of processes that run no more."""
+"""What is known of folders and of those who watch them, of schedules, and of processes that run no more."""
 
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
 from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
@@ -74,6 +74,15 @@ CLOCKS = Key(
     meaning="Processes whose clock differs from that of Redis. Older entries are removed. The time counts from the"
     " newest.",
 )
+SCHEDULE = Key(
+    name="schedule", letter="schedule", parts=("source",), redis_type="string", ttl=("schedule_ttl",),
+    meaning="Until when the ticks of a schedule are done, in seconds since 1970. The time counts from the last look.",
+)  # fmt: skip
+OWN_IDS = Key(
+    name="own_ids", letter="own_ids", redis_type="string",
+    meaning="A secret from which the ids of ticks and files are made whose usual id another request has taken. Bounded:"
+    " one key.",
+)  # fmt: skip
 
 
 def clock_said(text: bytes) -> tuple[float, float]:
@@ -87,4 +96,4 @@ def is_old_clock(text: bytes, now: float) -> bool:
     return abs(now - clock_said(text)[0]) > WATCH_SECONDS
 
 
-WATCHING_KEYS = (WATCHERS, FOLDERS, LAST_SEEN, SWEPT, LOOKS, WAITS, CLOCKS)
+WATCHING_KEYS = (WATCHERS, FOLDERS, LAST_SEEN, SWEPT, LOOKS, WAITS, CLOCKS, SCHEDULE, OWN_IDS)

@@ -87,6 +87,10 @@ class Proxy:
         dice = chance or random.Random(0)  # noqa: S311 - repeatable on purpose
         self._loop.call_soon_threadsafe(self._inject, fault, share, dice.random())
 
+    def forward_to(self, target: int) -> None:
+        """Forward new connections to another port; those that exist stay where they are."""
+        self._target = target
+
     def refuse(self) -> None:
         """Close every new connection at once, until `clear`."""
         self._refusing = True

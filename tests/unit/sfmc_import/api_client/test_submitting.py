@@ -53,6 +53,13 @@ def test_what_the_api_refuses_is_what_the_ledger_would_raise(answer: httpx.Respo
     assert isinstance(raised.value, expected)
 
 
+def test_in_place_of_a_key_that_is_taken_there_is_one_that_only_who_has_the_token_knows() -> None:
+    api = ApiClient("https://api.test", TOKEN, transport=httpx.MockTransport(Server()))
+    one, same, other = (ApiSubmitter(api, token=each).own_id("usual") for each in (TOKEN, TOKEN, "sfmc_another"))
+
+    assert (one == same, one == other, len(one)) == (True, False, 64)
+
+
 def test_many_are_submitted_in_order_and_an_outage_is_met_once() -> None:
     server = Server(httpx.Response(202, json=VIEW), problem(422, "invalid"), *[httpx.ConnectError("refused")] * 20)
     with submitter(server) as ledger:

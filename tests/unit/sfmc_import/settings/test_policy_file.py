@@ -103,6 +103,7 @@ def test_routes_keep_their_order() -> None:
         ('[[route]]\npattern = "*"\ncustomer_key = "k"\npriority = 10\n', "less than or equal to 9"),
         ('[[route]]\npattern = "*"\ncustomer_key = "k"\nfolder = "[z-a]"\n', "correct the pattern"),
         ('[[route]]\npattern = "re:("\ncustomer_key = "k"\n', "correct the pattern"),
+        ('[[route]]\npattern = "re:(?!a)b"\ncustomer_key = "k"\n', "has no look-around and no back references"),
     ],
 )
 def test_each_problem_says_where_it_stands(text: str, complaint: str) -> None:

@@ -118,6 +118,39 @@ def test_what_is_not_confirmed_now_is_acknowledged_when_it_is_and_is_one_request
     assert client.confirmed == [list(client.requests)]
 
 
+class BoxOfTheLedger(Box):
+    """A queue in the Redis of the ledger, which another server serves the first time."""
+
+    is_another = True
+
+    def acknowledge_recorded(
+        self, messages: Sequence[Message], request_ids: Sequence[str], marks: Sequence[str]
+    ) -> bool:
+        if self.is_another:
+            self.is_another = False
+            return False
+        self.asked = [*request_ids, *marks]
+        self.acknowledge(messages)
+        return True
+
+
+def test_what_was_recorded_at_another_server_is_recorded_again_and_then_acknowledged(client: FakeClient) -> None:
+    box = BoxOfTheLedger(Clock())
+    source = Source(client, box)
+    client.confirmed.clear()
+    source.run()
+
+    assert sorted(box.acknowledged) == ["m0", "m1", "m2"]
+    assert (box.is_another, box.asked, len(client.requests)) == (False, list(client.requests), 3)
+
+
+def test_a_message_whose_dead_letter_went_to_another_server_becomes_one_again(client: FakeClient) -> None:
+    box = BoxOfTheLedger(Clock(), count=1)
+    Source(client, box, unreadable).run()
+
+    assert (box.acknowledged, box.asked) == (["m0"], ["drop:m0:1"])
+
+
 def test_one_barrier_stands_for_all_that_is_acknowledged_together(client: FakeClient) -> None:
     source = Source(client, Box(Clock(), count=2 * AT_ONCE + 1))
     source.run()
