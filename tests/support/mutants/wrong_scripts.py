@@ -67,8 +67,10 @@ MUTANTS = (
         "duplicates", "if not (OPEN[state] or state == 'start_unknown') then return", "if not OPEN[state] then return"
     ),
     Mutant("duplicates", "if not (OPEN[state] or state == 'start_unknown') then return", "if false then return"),
-    Mutant("duplicates", "  redis.call('ZADD', duplicates_key(other), r.at, id)\n", ""),
-    Mutant("duplicates", "duplicates_key(other), r.at, id)", "duplicates_key(other), '0', id)"),
+    Mutant("duplicates", "  redis.call('ZADD', duplicates_key(other), turn_of({at = r.at, l = r.l}), id)\n", ""),
+    Mutant(
+        "duplicates", "duplicates_key(other), turn_of({at = r.at, l = r.l}), id)", "duplicates_key(other), '0', id)"
+    ),
     Mutant("duplicates", "  keep_newest(duplicates_key(other))\n", ""),
     Mutant("duplicates", "  pass_duplicates(id, other)\n", ""),
     Mutant("duplicates", "  if stays then more.final = false end\n", ""),
@@ -292,7 +294,7 @@ MUTANTS = (
     Mutant("upkeep", "if int(r.resolving) <= now then", "if true then"),
     Mutant("upkeep", "return r.owner ~= a.owner and decided", "return decided"),
     Mutant("upkeep", "return r.owner ~= a.owner and decided", "return false and decided"),
-    Mutant("lib", "return now - int(a.ago) + 1 < int(r.at)", "return false"),
+    Mutant("lib", "return now - int(a.ago) + 1 < math.min(int(r.at), int(r.since))", "return false"),
     Mutant("claim", "definition = not r.early and r.definition or nil", "definition = r.definition"),
     Mutant("upkeep", "if not r.early or is_early(r) then", "if is_early(r) then"),
     Mutant("upkeep", "elseif a.final and not is_early(r) then", "elseif a.final then"),
@@ -305,10 +307,9 @@ MUTANTS = (
     Mutant("duplicates", "if event and event ~= id then", "if false then"),
     Mutant("duplicates", "local file = r.fp and not r.force and", "local file = r.fp and"),
     Mutant("claim", "if policy.when_too_soon == 'drop' and held and not pause then", "if false then"),
-    Mutant("duplicates", "if at > int(r.at) or (at == int(r.at) and other > id) then", "if at < int(r.at) then"),
-    Mutant("duplicates", "if at > int(r.at) or (at == int(r.at) and other > id) then", "if at > int(r.at) then"),
+    Mutant("duplicates", "if at > mine then", "if at < mine then"),
     Mutant("duplicates", "and not fields[3] then", "then"),
-    Mutant("follow_ups", "(r.force and 1e13 or 0)", "0"),
+    Mutant("follow_ups", "turn_of(r)", "turn_of({at = r.at, l = r.l})"),
     Mutant(
         "follow_ups",
         "local at, first = r.force and now or math.max(int(d.window), now), first",
