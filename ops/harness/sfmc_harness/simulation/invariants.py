@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from sfmc_harness.simulation.calls import SECOND
+from sfmc_harness.simulation.clocks import SECOND
 from sfmc_harness.simulation.cloud import NEVER, Applied, Cloud
+from sfmc_harness.simulation.costs import ClockCosts
 from sfmc_harness.simulation.history import History, ViolationError, name_of
 from sfmc_harness.simulation.pauses import Pauses
 from sfmc_harness.simulation.places import Limits, Places
@@ -56,6 +57,7 @@ class Invariants:
     ) -> None:
         self._plan = plan
         self._cloud = cloud
+        self._clock = cloud.clock
         self._history = history
         self._settings = settings
         self._policy = Policy(**plan.policy)
@@ -68,21 +70,23 @@ class Invariants:
         self.submitted: set[str] = set()
         self.pauses = Pauses(cloud, round(settings.lease * SECOND))
         self.places = Places(cloud, limits)
+        self._costs = ClockCosts(plan, cloud)
 
     # --- After each step.
 
     def after_step(self, view: View) -> None:
-        """Raise ViolationError for the first invariant that does not hold now."""
+        """Raise ViolationError for the first invariant that does not hold now; `view` has the time of Redis."""
+        now = self._clock.now
         for event in view.events:
-            self._history.add(event, view.now)
-            self.pauses.note(event, view.now)
-            self.places.note(event, self._key(str(event["subject"])), view.now)
+            self._history.add(event, now)
+            self.pauses.note(event, now)
+            self.places.note(event, self._key(str(event["subject"])), now)
             request, name = str(event["data"].get("request_id")), name_of(event)
             if name == "starting":
                 self._within_its_times(request, view.now)
-                self.pauses.check_begin(request, self._key(str(event["subject"])), view.now)
+                self.pauses.check_begin(request, self._key(str(event["subject"])), now)
             elif name in RUN_ENDS:
-                self._count_error(request, self._key(str(event["subject"])), name, view.now)
+                self._count_error(request, self._key(str(event["subject"])), name, now)
         self._states_and_events_agree(view)
         self._one_in_flight(view)
         self.places.check_kept(view, self._soon(view))
@@ -150,7 +154,7 @@ class Invariants:
         settings, windows = self._settings, [int(fields.get("window", 0)) for fields in view.definitions.values()]
         longest = max(settings.lease, settings.recheck, MAX_RETRY_AFTER_SECONDS) * 1000
         etas = [round(each.not_before * SECOND) for each in self.requests.values() if each.not_before is not None]
-        latest = max([view.now, *windows, *etas, *self.pauses.possible.values()]) + longest + SLACK_MS
+        latest = max([self._clock.horizon, *windows, *etas, *self.pauses.possible.values()]) + longest + SLACK_MS
         for request, at in view.due.items():
             if at > latest:
                 raise ViolationError("waits too long", f"{request} is due in {(at - view.now) / 1000:.0f} s")
@@ -178,16 +182,17 @@ class Invariants:
             return self._key(orjson.loads(fields["definition"])["object_id"])
         return self._key(fields["key"])
 
-    @staticmethod
-    def _soon(view: View) -> int:
-        return view.now + round(WAKE_PAUSE_SECONDS * SECOND) + SLACK_MS
+    def _soon(self, view: View) -> int:
+        return max(view.now, self._clock.horizon) + round(WAKE_PAUSE_SECONDS * SECOND) + SLACK_MS
 
     @staticmethod
     def _is_deferred(view: View, request: str) -> bool:
         return view.requests.get(request, {}).get("state") == "deferred"
 
-    @staticmethod
-    def _one_suspect_acts(view: View) -> None:
+    def _one_suspect_acts(self, view: View) -> None:
+        # When the clock goes back, leases that were over are not.
+        if self._clock.went_back():
+            return
         holders = [each.get("holder", "") for each in view.definitions.values() if int(each.get("lease", 0)) > view.now]
         holders += [name for name, each in view.requests.items() if int(each.get("resolving", 0)) > view.now]
         suspects = [holder for holder in holders if int(view.requests.get(holder, {}).get("worker_losses", 0))]
@@ -220,17 +225,21 @@ class Invariants:
             raise ViolationError("two at once", text)
         # An operator gave the window back, by mistake.
         is_given_back = self._history.times.get((earlier.request, "not_started"), NEVER) <= new.at
-        if not (self.requests[new.request].force or is_given_back) and new.at < self._opens(earlier):
+        opens = self._opens(earlier) - self._costs.opens_earlier(earlier, new)
+        if not (self.requests[new.request].force or is_given_back) and new.at < opens:
             text = f"{new.key}: run {new.task_id} of {new.request} after {earlier.task_id} of {earlier.request}"
             raise ViolationError("inside the window", text)
 
     def _is_excused(self, run: Applied, new: Applied) -> bool:
         """Its row never appears, and the policy is to repeat such a start; or it was denied and appears too late."""
+        if self._costs.hides(run, new):
+            return True
         if run.visible_at == NEVER and run.answer in {*UNPROVED, *DENIED}:
             return True
         if run.is_late and (run.visible_at == NEVER or new.sent_at < run.visible_at):
             return True
-        return run.visible_at == NEVER and self._policy.may_repeat(self._now(run.key))
+        is_never_found = run.visible_at == NEVER or self._costs.makes_older(run, new)
+        return is_never_found and self._policy.may_repeat(self._now(run.key))
 
     def _key(self, spelled: str) -> str:
         """The CustomerKey that a definition had first."""
@@ -288,7 +297,7 @@ class Invariants:
     def _file_is_the_requested_one(self, new: Applied) -> None:
         file = self.requests[new.request].file
         # A change of the definition is seen at the next reading, and a start that was checked is sent within a lease.
-        if file is not None and new.read != file.name and not self.is_unseen(new):
+        if file is not None and new.read != file.name and not (self.is_unseen(new) or self._costs.moves_day(new)):
             raise ViolationError(
                 "another file", f"{new.request} asked for {file.name}, run {new.task_id} read {new.read}"
             )
@@ -339,9 +348,12 @@ class Invariants:
                 yield "untrue", f"{request} is {outcome}, but {[run.task_id for run in own]} was started"
 
     def _run_is_true(self, request: str, outcome: str, run: Applied | None) -> Iterator[tuple[str, str]]:
+        unknown = run is not None and (run.request, "start_unknown") in self._history.times
         if run is None:
             yield "untrue", f"{request} is {outcome} with a run that was never started"
-        elif run.request != request and not self._is_foreign(run.key):
+        elif run.request != request and not (
+            self._is_foreign(run.key) or self._costs.makes_newer(run, is_unknown=unknown)
+        ):
             yield "untrue", f"{request} is {outcome} with the run {run.task_id} of {run.request}"
         elif run.at < self._history.accepted[request] - CLOCKS_APART * 1000:
             yield "untrue", f"{request} is {outcome} with the run {run.task_id}, which began before it came"
@@ -380,7 +392,7 @@ class Invariants:
                 yield "wrongly set aside", f"{request} died with a killer"
 
     def _only_others_kill(self, request: str) -> bool:
-        stops = {happening.kind for happening in self._plan.happenings} & {"time", "redis_outage"}
+        stops = {happening.kind for happening in self._plan.happenings} & {"time", "redis_outage", "redis_clock"}
         return not stops and all(fault.request not in {"", request} for fault in self._plan.faults)
 
     def _why_no_duplicate(self, request: str, details: Mapping[str, Any]) -> str | None:

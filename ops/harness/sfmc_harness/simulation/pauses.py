@@ -89,7 +89,7 @@ class Pauses:
         pause = self.certain.get(key)
         if pause is None or self._cloud.is_traded or (not pause.is_met and self._cloud.times_renamed[key]):
             return
-        if pause.since < now < pause.until:
+        if pause.since < now and self._cloud.clock.redis < pause.until:
             text = f"{request} begins {now - pause.since} ms after {key} was paused as {pause.name!r}"
             raise ViolationError("starts in a pause", text)
 
@@ -99,6 +99,7 @@ class Pauses:
         # By a key that the ledger had not met, and that the definition has no more, it cannot be found.
         if pause is None or not (pause.is_met or self._cloud.times_renamed[key] == pause.times_renamed):
             return
-        if pause.since + self._lease_ms < sent_at < pause.until:
+        begun = sent_at - self._lease_ms
+        if pause.since < begun and self._cloud.clock.latest_redis(begun, sent_at) < pause.until:
             text = f"{run} {sent_at - pause.since} ms after {key} was paused as {pause.name!r}"
             raise ViolationError("starts in a pause", text)
