@@ -68,9 +68,7 @@ MUTANTS = (
     ),
     Mutant("duplicates", "if not (OPEN[state] or state == 'start_unknown') then return", "if false then return"),
     Mutant("duplicates", "  redis.call('ZADD', duplicates_key(other), turn_of({at = r.at, l = r.l}), id)\n", ""),
-    Mutant(
-        "duplicates", "duplicates_key(other), turn_of({at = r.at, l = r.l}), id)", "duplicates_key(other), '0', id)"
-    ),
+    Mutant("duplicates", "turn_of({at = r.at, l = r.l}), id)", "'0', id)"),
     Mutant("duplicates", "  keep_newest(duplicates_key(other))\n", ""),
     Mutant("duplicates", "  pass_duplicates(id, other)\n", ""),
     Mutant("duplicates", "  if stays then more.final = false end\n", ""),
