@@ -120,7 +120,9 @@ class Invariants:
     def _within_its_times(self, request: str, now: int) -> None:
         """No attempt begins before the time, or after the deadline, that the sender of a message gave."""
         asked = self.requests[request]
-        if asked.not_before is not None and now < asked.not_before * SECOND:
+        # What had its time may start when the clock has gone back since.
+        latest = self._clock.latest_redis(self._history.accepted[request], self._clock.now)
+        if asked.not_before is not None and latest < asked.not_before * SECOND:
             raise ViolationError("before its time", f"{request} begins {asked.not_before * SECOND - now:.0f} ms early")
         if asked.expires is not None and now >= asked.expires * SECOND:
             raise ViolationError("after its deadline", f"{request} begins {now - asked.expires * SECOND:.0f} ms late")

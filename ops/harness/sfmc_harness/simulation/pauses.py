@@ -81,8 +81,12 @@ class Pauses:
             self.certain[key] = Paused(since, until, name, self.is_met(key, name), times_renamed)
 
     def lifted(self, key: str) -> None:
-        """A command said that the pause is over; of one by a name that the ledger had not met it may know nothing."""
-        self.possible[key] = self._strange.get(key, 0)
+        """A command said that the pause is over; of one by a name that the ledger had not met it may know nothing.
+
+        One that had ended by itself stays as it is: it lasts again if the clock of Redis goes back.
+        """
+        ended = self.possible.get(key, 0)
+        self.possible[key] = max(self._strange.get(key, 0), ended if ended <= self._cloud.clock.redis else 0)
 
     def check_begin(self, request: str, key: str, now: int) -> None:
         """No attempt begins while its definition is paused by a name that the ledger knows."""
