@@ -29,13 +29,14 @@ class Clock:
     """Virtual time in milliseconds, as Marketing Cloud has it; it implements sfmc_import.ports.Clock for workers.
 
     `redis_ahead` and `workers_ahead` say by how much the others are ahead. `is_unseen` tells that no sweep came since
-    the clock of Redis was set.
+    the clock of Redis was set, `noticed_at` when one noticed that it had gone back.
     """
 
     now: int
     redis_ahead: int = 0
     workers_ahead: int = 0
     is_unseen: bool = False
+    noticed_at: int | None = None
     steps: list[Step] = field(default_factory=list)
     _first: int = 0
     _reached: int = 0
@@ -81,6 +82,7 @@ class Clock:
         is_known = last is not None and max(self._most_since_sweep, redis) < last + MARK_MS
         if last is not None and is_known and last > redis + NOTICED_MS:
             self._reached = redis
+            self.noticed_at = self.now
         self._swept = self._most_since_sweep = redis
         self.is_unseen = False
 

@@ -34,6 +34,10 @@ class ClockCosts:
         is_late = run.visible_at > new.sent_at - CALL * SECOND
         return is_late and leaps > (0 if _is_denied(run) else 1)
 
+    def hides_at_end(self, run: Applied, ended_at: int) -> bool:
+        """Tell whether a leap let the only look before an end come before the row of a denied start."""
+        return _is_denied(run) and run.visible_at > ended_at and self._clock.times_leapt(run.sent_at, ended_at) > 0
+
     def makes_older(self, run: Applied, new: Applied) -> bool:
         """Tell whether a run seems to have begun before its own start, where its date decides."""
         is_asked = not self._plan.baseline

@@ -25,7 +25,11 @@ from sfmc_import.runs import Definition
 from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED, UNSTARTED
 
 FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
+BUSY = frozenset({"starting", "retrying", "reconciling"})
 SLACK_MS = 1000
+HELD_MS = 480_000
+"""A lease and the longest pause: so long an attempt may wait after a clock of Redis that went back was noticed."""
+
 UNSEEN_MS = 150_000
 PAUSES = (1, 5, 15, 45)
 """The pauses after errors in a row, in units of the first; a longer one is over the windows of these definitions."""
@@ -156,10 +160,23 @@ class Invariants:
         settings, windows = self._settings, [int(fields.get("window", 0)) for fields in view.definitions.values()]
         longest = max(settings.lease, settings.recheck, MAX_RETRY_AFTER_SECONDS) * 1000
         etas = [round(each.not_before * SECOND) for each in self.requests.values() if each.not_before is not None]
+        # A window that was recorded on a clock ahead counts from the first look since.
+        most = self._clock.horizon + max(map(self.window_ms, self._cloud.plans))
+        windows = [min(window, most) for window in windows]
         latest = max([self._clock.horizon, *windows, *etas, *self.pauses.possible.values()]) + longest + SLACK_MS
         for request, at in view.due.items():
             if at > latest:
                 raise ViolationError("waits too long", f"{request} is due in {(at - view.now) / 1000:.0f} s")
+            if at > self._clock.horizon + HELD_MS and self._is_held_up(view.requests[request], request, view.now):
+                raise ViolationError("held up", f"{request} is due in {(at - view.now) / 1000:.0f} s after a step back")
+
+    def _is_held_up(self, fields: Mapping[str, str], request: str, now: int) -> bool:
+        """Tell whether what was noted before a clock that went back still decides when an attempt goes on."""
+        noticed = self._clock.noticed_at
+        if noticed is None or fields["state"] not in BUSY or "waits_place" in fields:
+            return False
+        since = self._history.times[request, name_of(self._history.last(request))]
+        return since < noticed and not self._may_be_paused(self._definition_of(fields), now)
 
     def _deferred_for_a_reason(self, view: View) -> None:
         for name, definition in view.definitions.items():
@@ -344,10 +361,13 @@ class Invariants:
             own = self._cloud.of_request(request)
             if outcome in RUN_ENDS:
                 yield from self._run_is_true(request, outcome, runs.get(str(task)))
-            elif outcome != "start_unknown" and any(
-                run.visible_at < NEVER or run.answer not in UNPROVED for run in own
-            ):
+            elif outcome != "start_unknown" and any(self._is_known(run, request, outcome) for run in own):
                 yield "untrue", f"{request} is {outcome}, but {[run.task_id for run in own]} was started"
+
+    def _is_known(self, run: Applied, request: str, outcome: str) -> bool:
+        """Tell whether a request that has had this run must not end without it."""
+        can_show = run.visible_at < NEVER or run.answer not in UNPROVED
+        return can_show and not self._costs.hides_at_end(run, self._history.times[request, outcome])
 
     def _run_is_true(self, request: str, outcome: str, run: Applied | None) -> Iterator[tuple[str, str]]:
         unknown = run is not None and (run.request, "start_unknown") in self._history.times
