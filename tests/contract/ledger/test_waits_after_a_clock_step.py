@@ -204,6 +204,18 @@ def test_a_request_waits_for_the_time_that_its_sender_asked_for(scenario: Scenar
     assert scenario.due_in("a") == 1800
 
 
+def test_a_request_whose_definition_was_not_read_waits_for_that_time_without_being_woken(scenario: Scenario):
+    at = scenario.world.now_ms() / 1000 + 600
+    recorded = scenario.arrives("a", not_before=at)
+    goes_back(scenario, 1200)
+    assert sweep(scenario) == {"a"}
+
+    _, waits = scenario.ledger.hold(recorded, "worker")
+
+    assert isinstance(waits, NotYet)
+    assert waits.opens_in == scenario.due_in("a") == 1800
+
+
 def test_a_new_start_comes_after_a_whole_window_and_not_when_the_old_time_comes(scenario: Scenario):
     after_a_run(scenario, window=1, hours=0)
     goes_back(scenario)

@@ -21,7 +21,11 @@ SCHEDULES = 100
 PARTS = 20
 """2,000 schedules in all; each part is a test, so that the processes of a test run share them."""
 RAISED = PLANS / "a_request_that_looks_itself_after_a_limit_was_raised.json"
+WENT_BACK = PLANS / "what_waits_when_the_clock_of_redis_goes_back.json"
+ORDERED_BY_TIMES = PLANS / "a_file_that_came_after_the_clock_went_back.json"
 PLACE_IS_GIVEN_AWAY = Mutant("places", "  if r.waits_place == group then leave_line(id, r) end\n", "")
+NOTHING_IS_LOOKED_AT = Mutant("upkeep", "  look_after_step()\n", "")
+ORDER_OF_TIMES = Mutant("lib", "return int(at) + int(ms) + int(number) / 1024", "return int(at)")
 SENT_IS_FORGOTTEN = Mutant("starting", "local values = {sent = '1',", "local values = {sent = '0',")
 
 
@@ -46,11 +50,20 @@ def test_a_schedule_that_broke_a_promise_once_breaks_none_now(store: Store, file
     assert verdict.kind is None, as_text(verdict)
 
 
-def test_one_import_more_than_a_raised_limit_allows_is_a_broken_promise():
-    with open_store(reading(PLACE_IS_GIVEN_AWAY)) as store:
-        verdict = Schedule(from_json(RAISED.read_text("utf-8")), store).run()
+@pytest.mark.parametrize(
+    ("mutant", "plan", "kind"),
+    [
+        (PLACE_IS_GIVEN_AWAY, RAISED, "too many at once"),
+        (NOTHING_IS_LOOKED_AT, WENT_BACK, "waits too long"),
+        (ORDER_OF_TIMES, ORDERED_BY_TIMES, "unjust duplicate"),
+    ],
+    ids=["one import more than a limit", "what a clock holds up", "an older file for a newer one"],
+)
+def test_what_a_wrong_script_lets_happen_is_a_broken_promise(mutant: Mutant, plan: Path, kind: str):
+    with open_store(reading(mutant)) as store:
+        verdict = Schedule(from_json(plan.read_text("utf-8")), store).run()
 
-    assert verdict.kind == "too many at once"
+    assert verdict.kind == kind
 
 
 def test_a_seed_gives_the_same_schedule_every_time(store: Store):

@@ -66,4 +66,18 @@ CLOCKS = (
     Mutant("places", "    if at > now then redis", "    if false then redis"),
     Mutant("upkeep", "  let_replies_go()\n", ""),
     Mutant("upkeep", "'(' .. str(now + a.pause), '+inf'", "'(' .. str(now), '+inf'"),
+    Mutant("upkeep", "    waits_until(a.id, r, int(r.not_before))\n", ""),
+    Mutant("lib", "math.min(int(r.at), int(r.since))", "int(r.at)"),
+    Mutant("lib", "math.min(int(r.at), int(r.since))", "int(r.since)"),
+    # The order of arrivals.
+    Mutant("lib", "return int(at) + int(ms) + int(number) / 1024", "return int(at)"),
+    Mutant("lib", "return int(at) + int(ms) + int(number) / 1024", "return int(at) + int(ms)"),
+    Mutant("lib", "'^(-?%d+)%.?(%d*)'", "'^(%d+)%.?(%d*)'"),
+    Mutant("lib", "string.format('%.17g', came_at(", "string.format('%.0f', came_at("),
+    Mutant("follow_ups", "turn_of(r)", "str(int(r.at) - (r.force and 1e13 or 0))"),
+    Mutant("duplicates", "came_at(fields[2], fields[4]), came_at", "int(fields[2]), came_at"),
+    Mutant("duplicates", "fields[4]), came_at(r.at, r.l)", "fields[4]), int(r.at)"),
+    Mutant("duplicates", "turn_of({at = r.at, l = r.l}), id)", "r.at, id)"),
+    Mutant("places", "turn_of(r)", "str(int(r.at) - (r.force and 1e13 or 0))"),
+    Mutant("following", "came_at(f.at, f.l) <= came_at(r.at, r.l)", "int(f.at) <= int(r.at)"),
 )

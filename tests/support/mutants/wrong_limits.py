@@ -55,7 +55,7 @@ LIMITS = (
     Mutant("lib", "      set(request_key(first), f, {turn = group})\n", ""),
     Mutant("lib", "  leave_place(id, group)\nend", "  redis.call('ZREM', places_key(group), id)\nend"),
     Mutant("places", "    keep(places_key(limit[1]), cfg.unfinished_ttl)\n", ""),
-    Mutant("places", "(r.force and 1e13 or 0)), id)", "0), id)"),
+    Mutant("places", "turn_of(r)", "turn_of({at = r.at, l = r.l})"),
     Mutant("places", "  keep(place_waiters_key(group), cfg.recheck + cfg.unfinished_ttl)\n", ""),
     Mutant("places", "  wait_for(id, r, 'rate_limited')\n", ""),
     Mutant("places", "if limit[1] ~= group and redis", "if false and redis"),

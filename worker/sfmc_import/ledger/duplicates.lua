@@ -42,7 +42,7 @@ end
 local function note_duplicate(id, r, other)
   local state = fields_of(request_key(other), 'state')[1]
   if not (OPEN[state] or state == 'start_unknown') then return false end
-  redis.call('ZADD', duplicates_key(other), r.at, id)
+  redis.call('ZADD', duplicates_key(other), turn_of({at = r.at, l = r.l}), id)
   keep_newest(duplicates_key(other))
   pass_duplicates(id, other)
   return true
@@ -146,10 +146,10 @@ end
 -- Ends the older follow-ups; gives the newer one when there is one.
 local function supersede_older(id, r, coalesce)
   for _, other in ipairs(same_name_follow_ups(r, coalesce)) do
-    local fields = fields_of(request_key(other), 'state', 'at', 'force')
+    local fields = fields_of(request_key(other), 'state', 'at', 'force', 'l')
     if other ~= id and fields[1] == 'deferred' and not fields[3] then
-      local at = int(fields[2])
-      if at > int(r.at) or (at == int(r.at) and other > id) then return other end
+      local at, mine = came_at(fields[2], fields[4]), came_at(r.at, r.l)
+      if at > mine then return other end
       supersede(other, id)
     end
   end

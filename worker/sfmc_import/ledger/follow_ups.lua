@@ -21,7 +21,7 @@ end
 
 -- Forced follow-ups go first, then in order of arrival.
 local function join_follow_ups(id, r)
-  redis.call('ZADD', follow_ups_key(r), str(int(r.at) - (r.force and 1e13 or 0)), id)
+  redis.call('ZADD', follow_ups_key(r), turn_of(r), id)
 end
 
 local function leave_follow_ups(id, r)

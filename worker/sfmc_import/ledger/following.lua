@@ -131,7 +131,7 @@ end
 local function settle_in(r, place)
   for _, id in ipairs(redis.call('ZRANGE', failed_file_key(place), 0, -1)) do
     local f = record(request_key(id))
-    if id ~= a.id and SETTLED[f.state] and int(f.at) <= int(r.at) and not f.settler then
+    if id ~= a.id and SETTLED[f.state] and came_at(f.at, f.l) <= came_at(r.at, r.l) and not f.settler then
       local why = why_settled(id, r, f)
       if why then set(request_key(id), f, {settled = a.id}) else set(request_key(id), f, {newer = a.id}) end
       if why then settle(id, f, place, {settled_by = a.id, why = why}) end

@@ -107,11 +107,22 @@ local function emit(id, r, name, extra)
   return text
 end
 
+-- When a request came, for the order of arrivals alone: by the id of its first event, for ids grow also when the clock
+-- goes back. `l` are its places (see note_place).
+local function came_at(at, l)
+  local ms, number = string.match(l or '', '^(-?%d+)%.?(%d*)')
+  return int(at) + int(ms) + int(number) / 1024
+end
+
+-- The score of a request in a line: forced ones go first.
+local function turn_of(r) return string.format('%.17g', came_at(r.at, r.l) - (r.force and 1e13 or 0)) end
+
 -- The ObjectID of a definition as it was noted.
 local function object_of(definition) return present(definition) and present(cjson.decode(definition).object_id) end
 
--- Whether an answer of Marketing Cloud was asked for before a request came; a millisecond is lost by rounding.
-local function is_early(r) return now - int(a.ago) + 1 < int(r.at) end
+-- Whether an answer of Marketing Cloud was asked for before a request came; a millisecond is lost by rounding. One that
+-- was recorded on a clock ahead was there when its state changed since.
+local function is_early(r) return now - int(a.ago) + 1 < math.min(int(r.at), int(r.since)) end
 
 -- States in which the outcome of a start is not known yet.
 local OPEN = {accepted = true, deferred = true, starting = true, retrying = true, reconciling = true}

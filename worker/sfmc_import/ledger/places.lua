@@ -88,7 +88,7 @@ end
 -- The end of a run wakes the request; the time is for one that was not noticed. If it was woken for another group that
 -- has room, the next one that waits for that is.
 local function wait_for_place(id, r, limits, group, most)
-  redis.call('ZADD', place_waiters_key(group), str(int(r.at) - (r.force and 1e13 or 0)), id)
+  redis.call('ZADD', place_waiters_key(group), turn_of(r), id)
   keep(place_waiters_key(group), cfg.recheck + cfg.unfinished_ttl)
   local values = {waits_place = group, error = error_of(r, 'running_limit', no_room(group, most))}
   if r.waits_place ~= group then leave_line(id, r) end

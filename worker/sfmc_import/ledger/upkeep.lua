@@ -63,7 +63,11 @@ local function must_wait(r)
   if not (OPEN[r.state] or r.state == 'started') then return decided(r, 'already_ended', r.held_by) end
   if not is_unresolved(r) then return false end
   if r.expires and int(r.expires) <= now then return end_unresolved(r, 'expired', {expires = iso(int(r.expires))}) end
-  if int(r.not_before) > now then return decided(r, 'not_yet', nil, int(r.not_before)) end
+  if int(r.not_before) > now then
+    -- It was woken because the clock went back.
+    waits_until(a.id, r, int(r.not_before))
+    return decided(r, 'not_yet', nil, int(r.not_before))
+  end
   if int(r.resolving) <= now then return hold_unresolved(r) end
   return r.owner ~= a.owner and decided(r, 'not_yet', a.id, int(r.resolving))
 end

@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sfmc_harness.simulation.calls import SECOND, Calls
+from sfmc_harness.simulation.calls import Calls
+from sfmc_harness.simulation.clocks import SECOND
 from sfmc_harness.simulation.cloud import Cloud
 from sfmc_harness.simulation.messages import Message, Queue
 from sfmc_harness.simulation.places import Limits
@@ -83,6 +84,12 @@ class Actions:
         """A process dies, and with it what it would have reported."""
         for _, request_ids in self.outlived.pop(host, Outlived()).holds:
             self.calls.abandoned.update(request_ids)
+
+    def abandon_held(self) -> None:
+        """What processes hold counts as lost."""
+        for outlived in self.outlived.values():
+            for _, request_ids in outlived.holds:
+                self.calls.abandoned.update(request_ids)
 
     def _wake(self, due: DueRequest) -> None:
         self.queue.put(Message(kind="wake", ids=(due.request_id,), deliver_at=self.calls.clock.now))

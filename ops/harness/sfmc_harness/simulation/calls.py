@@ -9,11 +9,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
 from sfmc_harness.simulation.chance import unit
+from sfmc_harness.simulation.clocks import SECOND, Clock
 from sfmc_harness.simulation.crew import Actor, Crew, KilledError
 from sfmc_harness.simulation.plan import Fault, Plan
 
 NO_FAULT = Fault(step=0, on_redis="", on_cloud="")
-SECOND = 1000
 READS = frozenset({"followed", "hgetall", "mget", "get", "hget", "hmget", "exists", "zscore", "time", "pipeline"})
 """Commands that change nothing, so that nothing need be checked after them."""
 
@@ -42,21 +42,6 @@ class _Waiting:
             and self.fault.call == what
             and self.fault.request in {"", request}
         )
-
-
-@dataclass
-class Clock:
-    """Virtual time in milliseconds; it implements sfmc_import.ports.Clock."""
-
-    now: int
-
-    def boottime(self) -> float:
-        """Seconds."""
-        return self.now / 1000
-
-    def wall(self) -> float:
-        """Seconds since 1970: the clocks agree."""
-        return self.now / 1000
 
 
 @dataclass
@@ -93,7 +78,7 @@ class Calls:
         self.crew.pause()
 
     def redis(self, what: str, command: Callable[[int], Any]) -> Any:
-        """Carry out a command, given the time; a fault may lose it, lose its reply, or have it repeated."""
+        """Carry out a command, given the time of Redis; a fault may lose it, lose its reply, or have it repeated."""
         fault = self._begin(what, 0.001, 0.004, on_redis=True)
         self._meet(fault, fault.on_redis)
         if fault.on_redis == "redis_down" or self.clock.now < self.redis_down_until:
@@ -101,14 +86,14 @@ class Calls:
         if fault.on_redis == "no_script":
             raise NoScriptError("the server has restarted")
         self.changed = what not in READS
-        answer = command(self.clock.now)
+        answer = command(self.clock.redis)
         if fault.on_redis == "reply_lost":
             raise RedisConnectionError("the reply was lost")
         if fault.on_redis == "repeated":
             # What others do meanwhile stands between the command and its repetition.
             self.sleep(fault.seconds)
             self.changed = what not in READS
-            return command(self.clock.now)
+            return command(self.clock.redis)
         return answer
 
     def cloud(self, what: str) -> Fault:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_OID, uuid5
 
 from sfmc_harness.simulation.chance import unit
+from sfmc_harness.simulation.clocks import Clock
 from sfmc_harness.simulation.plan import DefinitionPlan, Plan
 from sfmc_import.runs import Definition, Run
 
@@ -79,13 +80,14 @@ class _Late:
 
 
 class Cloud:
-    """Definitions, files and runs of one business unit. Times are milliseconds of the virtual clock.
+    """Definitions, files and runs of one business unit. Times are milliseconds of its own clock.
 
     `unproved` are the requests of which a Perform was answered without proof.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, clock: Clock | None = None) -> None:
         self._plan = plan
+        self.clock = clock or Clock(0)
         self.plans = {each.key: each for each in plan.definitions}
         self.changed_at = dict.fromkeys(self.plans, -NEVER)
         self.got_key_at = dict.fromkeys(self.plans, -NEVER)

@@ -114,7 +114,33 @@ def draw(seed: int, steps: int) -> Plan:
         happenings=(*_happenings(dice, definitions, steps), *_beside(seed, definitions, steps)),
         faults=tuple(_faults(dice, steps)),
     )
-    return _limited(plan)
+    return _with_clocks(_limited(plan))
+
+
+CLOCKED = 0.15
+"""The share of plans in which clocks are wrong, or that of Redis is set."""
+
+AHEAD = (120.0, 400.0, 1200.0, 4 * 3600.0, 7 * 3600.0)
+STEPS = (3.0, 60.0, 600.0, 3600.0, 7200.0, 4 * 3600.0)
+
+
+def _with_clocks(plan: Plan) -> Plan:
+    """With dice of their own: clocks that are wrong from the beginning, and a clock of Redis that is set."""
+    dice = random.Random(f"{plan.seed}/clocks")  # noqa: S311 - repeatable on purpose
+    if dice.random() >= CLOCKED:
+        return plan
+    redis, workers = (dice.choice([0, 0, -1, 1]) * dice.choice(AHEAD) for _ in range(2))
+    happenings = (*plan.happenings, *_clock_steps(dice, plan.steps))
+    return replace(plan, redis_ahead=redis, workers_ahead=workers, happenings=happenings)
+
+
+def _clock_steps(dice: random.Random, steps: int) -> Iterator[Happening]:
+    """A clock that is set is often set back soon after."""
+    for _ in range(dice.choice([0, 1, 1, 2])):
+        step, seconds = dice.randrange(steps), dice.choice([-1, 1]) * dice.choice(STEPS)
+        yield Happening(step=step, kind="redis_clock", seconds=seconds)
+        if dice.random() < 0.4:
+            yield Happening(step=step + dice.randrange(20), kind="redis_clock", seconds=-seconds)
 
 
 def _limited(plan: Plan) -> Plan:

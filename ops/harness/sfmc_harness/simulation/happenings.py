@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sfmc_harness.simulation.calls import SECOND
+from sfmc_harness.simulation.clocks import SECOND
 from sfmc_harness.simulation.messages import Message
 from sfmc_harness.simulation.plan import Happening
 from sfmc_harness.simulation.ports import MID
@@ -147,9 +147,13 @@ class Happenings:
     def _redis_outage(self, happening: Happening) -> None:
         self._schedule.calls.redis_down_until = self._until(happening)
 
+    def _redis_clock(self, happening: Happening) -> None:
+        """The clock of Redis is set, a moment after a sweep if there is a worker that can carry one out."""
+        self._schedule.set_redis(round(happening.seconds * SECOND))
+
     def _time(self, happening: Happening) -> None:
         """Time passes while all stand still."""
-        self._schedule.calls.abandoned.update(actor.request for actor in self._schedule.actors)
+        self._schedule.abandon_all()
         self._schedule.advance_to(self._until(happening))
 
     def _until(self, happening: Happening) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from sfmc_harness.simulation.calls import SECOND
+from sfmc_harness.simulation.clocks import SECOND
 from sfmc_harness.simulation.cloud import NEVER, Applied, Cloud
+from sfmc_harness.simulation.costs import ClockCosts
 from sfmc_harness.simulation.history import History, ViolationError, name_of
 from sfmc_harness.simulation.pauses import Pauses
 from sfmc_harness.simulation.places import Limits, Places
@@ -24,7 +25,11 @@ from sfmc_import.runs import Definition
 from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED, UNSTARTED
 
 FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
+BUSY = frozenset({"starting", "retrying", "reconciling"})
 SLACK_MS = 1000
+HELD_MS = 480_000
+"""A lease and the longest pause: so long an attempt may wait after a clock of Redis that went back was noticed."""
+
 UNSEEN_MS = 150_000
 PAUSES = (1, 5, 15, 45)
 """The pauses after errors in a row, in units of the first; a longer one is over the windows of these definitions."""
@@ -56,6 +61,7 @@ class Invariants:
     ) -> None:
         self._plan = plan
         self._cloud = cloud
+        self._clock = cloud.clock
         self._history = history
         self._settings = settings
         self._policy = Policy(**plan.policy)
@@ -68,21 +74,23 @@ class Invariants:
         self.submitted: set[str] = set()
         self.pauses = Pauses(cloud, round(settings.lease * SECOND))
         self.places = Places(cloud, limits)
+        self._costs = ClockCosts(plan, cloud)
 
     # --- After each step.
 
     def after_step(self, view: View) -> None:
-        """Raise ViolationError for the first invariant that does not hold now."""
+        """Raise ViolationError for the first invariant that does not hold now; `view` has the time of Redis."""
+        now = self._clock.now
         for event in view.events:
-            self._history.add(event, view.now)
-            self.pauses.note(event, view.now)
-            self.places.note(event, self._key(str(event["subject"])), view.now)
+            self._history.add(event, now)
+            self.pauses.note(event, now)
+            self.places.note(event, self._key(str(event["subject"])), now)
             request, name = str(event["data"].get("request_id")), name_of(event)
             if name == "starting":
                 self._within_its_times(request, view.now)
-                self.pauses.check_begin(request, self._key(str(event["subject"])), view.now)
+                self.pauses.check_begin(request, self._key(str(event["subject"])), now)
             elif name in RUN_ENDS:
-                self._count_error(request, self._key(str(event["subject"])), name, view.now)
+                self._count_error(request, self._key(str(event["subject"])), name, now)
         self._states_and_events_agree(view)
         self._one_in_flight(view)
         self.places.check_kept(view, self._soon(view))
@@ -116,7 +124,9 @@ class Invariants:
     def _within_its_times(self, request: str, now: int) -> None:
         """No attempt begins before the time, or after the deadline, that the sender of a message gave."""
         asked = self.requests[request]
-        if asked.not_before is not None and now < asked.not_before * SECOND:
+        # What had its time may start when the clock has gone back since.
+        latest = self._clock.latest_redis(self._history.accepted[request], self._clock.now)
+        if asked.not_before is not None and latest < asked.not_before * SECOND:
             raise ViolationError("before its time", f"{request} begins {asked.not_before * SECOND - now:.0f} ms early")
         if asked.expires is not None and now >= asked.expires * SECOND:
             raise ViolationError("after its deadline", f"{request} begins {now - asked.expires * SECOND:.0f} ms late")
@@ -150,10 +160,23 @@ class Invariants:
         settings, windows = self._settings, [int(fields.get("window", 0)) for fields in view.definitions.values()]
         longest = max(settings.lease, settings.recheck, MAX_RETRY_AFTER_SECONDS) * 1000
         etas = [round(each.not_before * SECOND) for each in self.requests.values() if each.not_before is not None]
-        latest = max([view.now, *windows, *etas, *self.pauses.possible.values()]) + longest + SLACK_MS
+        # A window that was recorded on a clock ahead counts from the first look since.
+        most = self._clock.horizon + max(map(self.window_ms, self._cloud.plans))
+        windows = [min(window, most) for window in windows]
+        latest = max([self._clock.horizon, *windows, *etas, *self.pauses.possible.values()]) + longest + SLACK_MS
         for request, at in view.due.items():
             if at > latest:
                 raise ViolationError("waits too long", f"{request} is due in {(at - view.now) / 1000:.0f} s")
+            if at > self._clock.horizon + HELD_MS and self._is_held_up(view.requests[request], request, view.now):
+                raise ViolationError("held up", f"{request} is due in {(at - view.now) / 1000:.0f} s after a step back")
+
+    def _is_held_up(self, fields: Mapping[str, str], request: str, now: int) -> bool:
+        """Tell whether what was noted before a clock that went back still decides when an attempt goes on."""
+        noticed = self._clock.noticed_at
+        if noticed is None or fields["state"] not in BUSY or "waits_place" in fields:
+            return False
+        since = self._history.times[request, name_of(self._history.last(request))]
+        return since < noticed and not self._may_be_paused(self._definition_of(fields), now)
 
     def _deferred_for_a_reason(self, view: View) -> None:
         for name, definition in view.definitions.items():
@@ -178,16 +201,17 @@ class Invariants:
             return self._key(orjson.loads(fields["definition"])["object_id"])
         return self._key(fields["key"])
 
-    @staticmethod
-    def _soon(view: View) -> int:
-        return view.now + round(WAKE_PAUSE_SECONDS * SECOND) + SLACK_MS
+    def _soon(self, view: View) -> int:
+        return max(view.now, self._clock.horizon) + round(WAKE_PAUSE_SECONDS * SECOND) + SLACK_MS
 
     @staticmethod
     def _is_deferred(view: View, request: str) -> bool:
         return view.requests.get(request, {}).get("state") == "deferred"
 
-    @staticmethod
-    def _one_suspect_acts(view: View) -> None:
+    def _one_suspect_acts(self, view: View) -> None:
+        # When the clock goes back, leases that were over are not.
+        if self._clock.went_back():
+            return
         holders = [each.get("holder", "") for each in view.definitions.values() if int(each.get("lease", 0)) > view.now]
         holders += [name for name, each in view.requests.items() if int(each.get("resolving", 0)) > view.now]
         suspects = [holder for holder in holders if int(view.requests.get(holder, {}).get("worker_losses", 0))]
@@ -220,17 +244,21 @@ class Invariants:
             raise ViolationError("two at once", text)
         # An operator gave the window back, by mistake.
         is_given_back = self._history.times.get((earlier.request, "not_started"), NEVER) <= new.at
-        if not (self.requests[new.request].force or is_given_back) and new.at < self._opens(earlier):
+        opens = self._opens(earlier) - self._costs.opens_earlier(earlier, new)
+        if not (self.requests[new.request].force or is_given_back) and new.at < opens:
             text = f"{new.key}: run {new.task_id} of {new.request} after {earlier.task_id} of {earlier.request}"
             raise ViolationError("inside the window", text)
 
     def _is_excused(self, run: Applied, new: Applied) -> bool:
         """Its row never appears, and the policy is to repeat such a start; or it was denied and appears too late."""
+        if self._costs.hides(run, new):
+            return True
         if run.visible_at == NEVER and run.answer in {*UNPROVED, *DENIED}:
             return True
         if run.is_late and (run.visible_at == NEVER or new.sent_at < run.visible_at):
             return True
-        return run.visible_at == NEVER and self._policy.may_repeat(self._now(run.key))
+        is_never_found = run.visible_at == NEVER or self._costs.makes_older(run, new)
+        return is_never_found and self._policy.may_repeat(self._now(run.key))
 
     def _key(self, spelled: str) -> str:
         """The CustomerKey that a definition had first."""
@@ -288,7 +316,7 @@ class Invariants:
     def _file_is_the_requested_one(self, new: Applied) -> None:
         file = self.requests[new.request].file
         # A change of the definition is seen at the next reading, and a start that was checked is sent within a lease.
-        if file is not None and new.read != file.name and not self.is_unseen(new):
+        if file is not None and new.read != file.name and not (self.is_unseen(new) or self._costs.moves_day(new)):
             raise ViolationError(
                 "another file", f"{new.request} asked for {file.name}, run {new.task_id} read {new.read}"
             )
@@ -333,15 +361,21 @@ class Invariants:
             own = self._cloud.of_request(request)
             if outcome in RUN_ENDS:
                 yield from self._run_is_true(request, outcome, runs.get(str(task)))
-            elif outcome != "start_unknown" and any(
-                run.visible_at < NEVER or run.answer not in UNPROVED for run in own
-            ):
+            elif outcome != "start_unknown" and any(self._is_known(run, request, outcome) for run in own):
                 yield "untrue", f"{request} is {outcome}, but {[run.task_id for run in own]} was started"
 
+    def _is_known(self, run: Applied, request: str, outcome: str) -> bool:
+        """Tell whether a request that has had this run must not end without it."""
+        can_show = run.visible_at < NEVER or run.answer not in UNPROVED
+        return can_show and not self._costs.hides_at_end(run, self._history.times[request, outcome])
+
     def _run_is_true(self, request: str, outcome: str, run: Applied | None) -> Iterator[tuple[str, str]]:
+        unknown = run is not None and (run.request, "start_unknown") in self._history.times
         if run is None:
             yield "untrue", f"{request} is {outcome} with a run that was never started"
-        elif run.request != request and not self._is_foreign(run.key):
+        elif run.request != request and not (
+            self._is_foreign(run.key) or self._costs.makes_newer(run, is_unknown=unknown)
+        ):
             yield "untrue", f"{request} is {outcome} with the run {run.task_id} of {run.request}"
         elif run.at < self._history.accepted[request] - CLOCKS_APART * 1000:
             yield "untrue", f"{request} is {outcome} with the run {run.task_id}, which began before it came"
@@ -380,7 +414,7 @@ class Invariants:
                 yield "wrongly set aside", f"{request} died with a killer"
 
     def _only_others_kill(self, request: str) -> bool:
-        stops = {happening.kind for happening in self._plan.happenings} & {"time", "redis_outage"}
+        stops = {happening.kind for happening in self._plan.happenings} & {"time", "redis_outage", "redis_clock"}
         return not stops and all(fault.request not in {"", request} for fault in self._plan.faults)
 
     def _why_no_duplicate(self, request: str, details: Mapping[str, Any]) -> str | None:

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from redis import Redis
 
-from sfmc_harness.simulation.calls import SECOND, Calls
+from sfmc_harness.simulation.calls import Calls
 from sfmc_harness.simulation.chance import below, unit
+from sfmc_harness.simulation.clocks import SECOND
 from sfmc_harness.simulation.cloud import Applied, Cloud, folded
 from sfmc_harness.simulation.history import ViolationError
 from sfmc_harness.simulation.invariants import Invariants

@@ -94,7 +94,9 @@ class Places:
         elif name == "reconciling":
             self._in_doubt.add(request)
         elif name in {*TERMINAL, "not_started", "deferred"} or (name == "retrying" and not self._is_doubted(request)):
-            self._give_back(request, now, event["data"].get("task_id") if name in RUN_ENDS else None)
+            # What is no longer followed counts no more, though it may run.
+            has_run = name in RUN_ENDS and name != "follow_timed_out"
+            self._give_back(request, now, event["data"].get("task_id") if has_run else None)
 
     def _is_doubted(self, request: str) -> bool:
         return request in self._in_doubt or request in self._cloud.unproved

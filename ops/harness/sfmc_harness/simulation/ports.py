@@ -9,8 +9,9 @@ from typing import Any, Self, TypeVar, cast
 
 from redis import Redis
 
-from sfmc_harness.simulation.calls import SECOND, Calls
+from sfmc_harness.simulation.calls import Calls
 from sfmc_harness.simulation.chance import unit
+from sfmc_harness.simulation.clocks import SECOND
 from sfmc_harness.simulation.cloud import ZONE_HOURS, Cloud
 from sfmc_harness.simulation.plan import CALL, RESULTS_DELAY, Plan
 from sfmc_harness.simulation.store import Store
@@ -87,7 +88,14 @@ class SteppedRedis:
 
     def evalsha(self, sha: str, count: int, *given: Any) -> Any:
         """See redis.Redis.evalsha."""
-        return self._calls.redis(self._names[sha], lambda now: self._client.evalsha(sha, count, *given, now))
+        name = self._names[sha]
+
+        def command(now: int) -> Any:
+            if name == "due":
+                self._calls.clock.swept()
+            return self._client.evalsha(sha, count, *given, now)
+
+        return self._calls.redis(name, command)
 
     def eval(self, text: str, count: int, *given: Any) -> Any:
         """See redis.Redis.eval."""

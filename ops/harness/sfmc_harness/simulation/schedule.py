@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from sfmc_harness.simulation.actions import Actions
-from sfmc_harness.simulation.calls import SECOND, Calls, Clock, TraceLine
+from sfmc_harness.simulation.calls import Calls, TraceLine
 from sfmc_harness.simulation.chance import below, unit
+from sfmc_harness.simulation.clocks import SECOND, Clock
 from sfmc_harness.simulation.cloud import ZONE_HOURS, Cloud, object_id
 from sfmc_harness.simulation.crew import Actor, Crew, KilledError
 from sfmc_harness.simulation.happenings import Happenings
@@ -24,6 +25,7 @@ from sfmc_import.ports import Deps
 DAY_MS = 86_400_000
 FIRST_MIDNIGHT_MS = 20_834 * DAY_MS - ZONE_HOURS * 3_600_000
 OPERATOR_ACTS = {"start_unknown": "resolve", "follow_timed_out": "resume"}
+SWEEP_MS = 3 * SECOND
 MAX_STEPS_OF_REST = 6000
 """Steps after the last fault within which every request must have ended."""
 
@@ -68,11 +70,12 @@ class Schedule:
 
     def __init__(self, plan: Plan, store: Store) -> None:
         self.plan = plan
-        self.clock = Clock(FIRST_MIDNIGHT_MS - round(plan.begins * SECOND))
+        begins, redis, workers = (round(each * SECOND) for each in (plan.begins, plan.redis_ahead, plan.workers_ahead))
+        self.clock = Clock(FIRST_MIDNIGHT_MS - begins, redis, workers)
         store.wipe()
         self.store = store
         self.crew = Crew()
-        self.cloud = Cloud(plan)
+        self.cloud = Cloud(plan, self.clock)
         self.queue = Queue()
         self.calls = Calls(plan, self.crew, self.clock, on_freeze=self._redeliver)
         self.history = History()
@@ -100,7 +103,7 @@ class Schedule:
             self._until(lambda: self.calls.step >= self.plan.steps)
             self.happenings.stop()
             self._until(lambda: False)
-            self.invariants.at_the_end(self.store.look(self.clock.now))
+            self.invariants.at_the_end(self.store.look(self.clock.redis))
         except ViolationError as violation:
             kind, text = violation.kind, str(violation)
         finally:
@@ -158,15 +161,34 @@ class Schedule:
         """Let time pass."""
         self.clock.now = max(self.clock.now, at)
         self.cloud.settle(self.clock.now)
-        self.store.expire(self.clock.now)
+        self.store.expire(self.clock.redis)
+
+    # --- The clock of Redis.
+
+    def set_redis(self, milliseconds: int) -> None:
+        """Set the clock of Redis, when beat has had time to send a sweep."""
+        self.clock.is_unseen = True
+        self.again.append(Again(self.clock.now + SWEEP_MS, partial(self._set_redis, milliseconds)))
+
+    def _set_redis(self, milliseconds: int) -> None:
+        if milliseconds > 0:
+            self.abandon_all()
+        self.clock.set_redis(milliseconds)
+        self.store.expire(self.clock.redis)
+
+    def abandon_all(self) -> None:
+        """What has a lease loses it: on Redis so much time has passed that all stood still in between."""
+        self.calls.abandoned.update(actor.request for actor in self.actors)
+        self.actions.abandon_held()
 
     # --- Workers and beat.
 
     def _sweep_time(self) -> int | None:
-        """Beat sends a sweep every second; those that find nothing due are left out."""
-        if self._due is None or self.queue.has("sweep"):
+        """Beat sends a sweep every second; those that find nothing due, and no clock that was set, are left out."""
+        if self.queue.has("sweep") or (self._due is None and not self.clock.is_unseen):
             return None
-        return max(self._due, self._swept_at + SECOND, self.calls.redis_down_until)
+        due = self.clock.now if self.clock.is_unseen or self._due is None else self.clock.at_redis(self._due)
+        return max(due, self._swept_at + SECOND, self.calls.redis_down_until)
 
     def _send_sweep(self) -> None:
         at = self._sweep_time()
@@ -266,7 +288,7 @@ class Schedule:
         self.invariants.applied()
         if self.calls.changed:
             self.calls.changed = False
-            view = self.store.look(self.clock.now)
+            view = self.store.look(self.clock.redis)
             self._due = min(view.due.values(), default=None)
             self.invariants.after_step(view)
             if self.plan.operator:

@@ -17,6 +17,8 @@ PLAIN: dict[str, Any] = {
     "lag": 0.0,
     "run": 1.0,
     "begins": 43_200.0,
+    "redis_ahead": 0.0,
+    "workers_ahead": 0.0,
 }
 """What each setting is when it does not matter."""
 
