@@ -36,9 +36,8 @@ log = structlog.get_logger(__name__)
 # A name space of our own, so that no other program's uuid5 of the same text is equal.
 FILES_NAMESPACE = UUID("5b2f7a2e-3c1d-5e0b-9a57-6f1f4c7d8e90")
 MOST_SOUND = 100_000
+# Routes that can never work are found on any day.
 ANY_DAY = date(2000, 1, 1)
-"""Routes that can never work are found on any day."""
-
 SPECS_FRESH_FOR = 1.0
 """Seconds in which all files of a scan share one reading of the definitions."""
 
@@ -76,10 +75,7 @@ def _submission(file_info: FileInfo, target: Routed, event_id: str | None, sourc
 
 
 def submitted_as(file_info: FileInfo, target: Routed) -> FileInfo:
-    """Give the file as its request has it: under the name that its route gives it at a target.
-
-    It stays the file that arrived: fingerprint and request id are of its name at arrival.
-    """
+    """Give the file under its name at a target; fingerprint and request id stay those of its name at arrival."""
     if target.deliver is None or target.deliver.name == file_info.name:
         return file_info
     return replace(file_info, name=target.deliver.name, arrived_as=file_info.arrived_as or file_info.name)
@@ -90,8 +86,8 @@ class RoutingRules:
     """How files find their definition: the routes of the policy file, else the FileSpecs of the business unit.
 
     `time_zone` is that of the account, for the dates in patterns, `targets` are where routes deliver to. The
-    FileSpecs are at most `max_age` seconds
-    old: a definition that selected a file before would refuse it, and the one that selects it now would not start.
+    FileSpecs are at most `max_age` seconds old: a definition that selected a file before would refuse it, and the one
+    that selects it now would not start.
     """
 
     definitions: CachedDefinitions

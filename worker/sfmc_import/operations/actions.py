@@ -101,12 +101,15 @@ def replay(
             access.ledger().confirm([new_id])
         return done
     _check_replay(access, request_id, force=force)
-    again = _again(old, str(done.new_request_id), operator, reason, force=force)
+    _record(access, _again(old, str(done.new_request_id), operator, reason, force=force), confirms=confirms)
+    return done
+
+
+def _record(access: ReadAccess, request: StartRequest, *, confirms: bool) -> None:
     from sfmc_import.client import Client  # noqa: PLC0415 - kombu, which what only reads does not need
 
     with Client.from_settings(access.settings, confirms_each=confirms) as client:
-        client.record(again)
-    return done
+        client.record(request)
 
 
 def _check_force(reason: str | None, *, force: bool) -> None:
