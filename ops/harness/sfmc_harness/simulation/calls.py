@@ -46,16 +46,12 @@ class _Waiting:
 
 @dataclass
 class Clock:
-    """Virtual time in milliseconds; it implements sfmc_import.ports.Clock."""
+    """Virtual time in milliseconds."""
 
     now: int
 
     def boottime(self) -> float:
         """Seconds."""
-        return self.now / 1000
-
-    def wall(self) -> float:
-        """Seconds since 1970: the clocks agree."""
         return self.now / 1000
 
 

@@ -16,6 +16,7 @@ from sfmc_harness.simulation.plan import CALL, RESULTS_DELAY, Plan
 from sfmc_harness.simulation.store import Store
 from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
+from sfmc_import.clocks import Clocks
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected, after_situation
 from sfmc_import.ledger import RedisLedger
@@ -274,7 +275,7 @@ def open_deps(
         marketing_cloud=port,
         ledger=ledger,
         definitions=CachedDefinitions(port, ttl=300.0, clock=calls.clock.boottime),
-        clock=calls.clock,
+        clock=Clocks(calls.clock.boottime, calls.clock.boottime),
         retry_call=retry_call(IN_CALL, sleep=calls.sleep, chance=chance),
         retry_ledger=retry_call(LEDGER, sleep=calls.sleep, chance=chance),
         policies=policies,
