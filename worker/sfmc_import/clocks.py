@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 SLOWEST = 10.0
-"""What took longer between question and answer, in seconds, says too little about the clock of who answered."""
+"""What took longer between question and answer, in seconds, counts only where nothing better is known."""
 
 MOST_OFF = 26 * 3600.0
 """No two time zones are further apart: what differs by more from the clock of this machine is no time of day."""
@@ -48,7 +48,8 @@ class Clocks:
         It names whole seconds.
         """
         now = self.boottime()
-        if now - sent <= SLOWEST and abs(date - self.wall()) <= MOST_OFF:
+        is_better = now - sent <= SLOWEST or self._service is None
+        if is_better and abs(date - self.wall()) <= MOST_OFF:
             self._service = date + 0.5 - (sent + now) / 2
 
     def service(self) -> float | None:
@@ -58,7 +59,7 @@ class Clocks:
     def note_redis(self, time: float, asked: float) -> None:
         """Note the time that Redis gave now, and was `asked` for at that boottime."""
         now = self.boottime()
-        if now - asked > SLOWEST:
+        if now - asked > SLOWEST and self._redis is not None:
             return
         self._redis = time - (asked + now) / 2
         if self._service is not None:

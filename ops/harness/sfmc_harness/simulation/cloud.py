@@ -58,10 +58,10 @@ class Applied:
     is_late: bool = False
     answer: str = ""
 
-    def row(self, now: int) -> Run:
-        """The row as it shows now."""
+    def row(self, now: int, ahead: int = 0) -> Run:
+        """The row as it shows now, dated by a clock that is so many milliseconds ahead."""
         status = "New" if now < self.at + 2000 else "Processing"
-        run = Run(task_id=self.task_id, customer_key=self.key, status=status, start_date=_us_date(self.at))
+        run = Run(task_id=self.task_id, customer_key=self.key, status=status, start_date=_us_date(self.at + ahead))
         if now < self.ends_at:
             return run
         if self.end == "import_failed":
@@ -81,11 +81,13 @@ class _Late:
 class Cloud:
     """Definitions, files and runs of one business unit. Times are milliseconds of the virtual clock.
 
+    `ahead` is how many milliseconds the clock of this service is ahead of it.
     `unproved` are the requests of which a Perform was answered without proof.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self.ahead = plan.cloud_ahead * 1000
         self.plans = {each.key: each for each in plan.definitions}
         self.changed_at = dict.fromkeys(self.plans, -NEVER)
         self.got_key_at = dict.fromkeys(self.plans, -NEVER)
@@ -174,7 +176,7 @@ class Cloud:
             request=request,
             at=now,
             sent_at=now if sent_at is None else sent_at,
-            read=self._file_for(self.plans[key].file_spec, now),
+            read=self._file_for(self.plans[key].file_spec, now + self.ahead),
             visible_at=NEVER if is_hidden else now + seen_after,
             is_late=lag is not None,
             answer=answer,
@@ -205,7 +207,7 @@ class Cloud:
     def rows(self, now: int) -> Iterator[Run]:
         """All rows that show now."""
         seen = (applied for applied in self.applied if applied.visible_at <= now)
-        return (replace(applied.row(now), customer_key=self.keys[applied.key]) for applied in seen)
+        return (replace(applied.row(now, self.ahead), customer_key=self.keys[applied.key]) for applied in seen)
 
     def of_request(self, request: str) -> list[Applied]:
         """What was applied for a request."""

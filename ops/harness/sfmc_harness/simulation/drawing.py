@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
+from sfmc_harness.simulation.chance import below
 from sfmc_harness.simulation.plan import LEASE, DefinitionPlan, Fault, Happening, Plan
 from sfmc_import.policy import ACCOUNT
 
@@ -77,6 +78,8 @@ LIMITED = 3
 CHANGED_LIMITS = 0.15
 """The share of plans with more definitions, some of a group, and limits of imports that are changed meanwhile."""
 
+CLOUD_AHEAD = (0, 0, 0, 0, -4, 45, -400, 700, -1200, 3600)
+
 GROUP = "nightly"
 LONG_RUN = 1800.0
 MORE_DEFINITIONS = ("north", "south", "east", "west")
@@ -103,6 +106,7 @@ def draw(seed: int, steps: int) -> Plan:
         baseline=baseline,
         # Without a draw of its own: the plans of all seeds stay what they were. A ledger alone counts on ids that grow.
         odd_ids=baseline and seed % 3 == 0,
+        cloud_ahead=CLOUD_AHEAD[below(len(CLOUD_AHEAD), seed, 6)],
         workers=dice.choice([1, 2, 2, 3]),
         odd_runs=dice.choice([0.0, 0.0, 0.4]),
         hidden_rows=dice.choice([0.0, 0.0, 0.0, 0.0, 0.5]),

@@ -70,7 +70,8 @@ class Plan:
     midnight in the zone of the account when the schedule begins, in seconds. `lag` is the longest time until a row
     appears, `run` that of a run. `odd_runs` is the share of runs that do not end well, `hidden_rows` the share of
     rows that never appear. With `odd_ids` a later run may have a lower TaskResultID. With `operator` somebody resolves
-    unknown starts and has runs followed again.
+    unknown starts and has runs followed again. The clock of Marketing Cloud is `cloud_ahead` seconds ahead of that of
+    Redis and of all machines.
     """
 
     seed: int
@@ -88,6 +89,7 @@ class Plan:
     lag: float = 20.0
     run: float = 60.0
     begins: float = 43_200.0
+    cloud_ahead: int = 0
     happenings: tuple[Happening, ...] = ()
     faults: tuple[Fault, ...] = ()
 

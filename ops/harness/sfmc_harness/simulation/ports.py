@@ -133,9 +133,10 @@ class _SteppedPipe:
 
 
 class SteppedCloud:
-    """Implements sfmc_import.ports.MarketingCloud over the model."""
+    """Implements sfmc_import.ports.MarketingCloud over the model; its answers name the time, in whole seconds."""
 
-    def __init__(self, cloud: Cloud, calls: Calls, quota: QuotaLedger) -> None:
+    def __init__(self, cloud: Cloud, calls: Calls, quota: QuotaLedger, clocks: Clocks) -> None:
+        self._clocks = clocks
         self._cloud = cloud
         self._calls = calls
         self._quota = quota
@@ -173,9 +174,15 @@ class SteppedCloud:
         if refusal is not None:
             self._calls.reply()
             return refusal
+        sent, date = self._calls.clock.boottime(), self._date()
         answer, seconds = self._perform(customer_key, fault.on_cloud, fault.seconds)
         self._calls.reply(seconds=seconds)
+        if isinstance(answer, Accepted):
+            self._clocks.note_service(date, sent)
         return answer
+
+    def _date(self) -> float:
+        return float((self._calls.clock.now + self._cloud.ahead) // SECOND)
 
     def _rejection(self, key: str, fault: str) -> Rejected | None:
         if self._cloud.definition(key) is None:
@@ -214,13 +221,16 @@ class SteppedCloud:
 
     def _answer(self, mid: str, what: str, read: Callable[[], T]) -> T | Refusal:
         """The answer is as of the time when Marketing Cloud gave it, before it arrives."""
+        sent = self._calls.clock.boottime()
         fault = self._calls.cloud(what)
         name = fault.on_cloud
         refusal = self._refusal(mid, name, fault.seconds)
         if refusal is None and name not in {"", "freeze", "delay"}:
             refusal = NotApplied("read_timeout" if name in _SLOW else "reset", "no answer")
-        answer = refusal or read()
+        answer, date = refusal or read(), self._date()
         self._calls.reply(seconds=CALL if name in _SLOW else None)
+        if refusal is None:
+            self._clocks.note_service(date, sent)
         return answer
 
     def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
@@ -266,7 +276,8 @@ def open_deps(
     plan: Plan, ledger: RedisLedger, cloud: Cloud, calls: Calls, policies: Callable[[str, str], Policy]
 ) -> Deps:
     """What one worker process has: a cache of definitions of its own, over the ledger that all share."""
-    port = SteppedCloud(cloud, calls, ledger.quota(QUOTA))
+    clocks = Clocks(calls.clock.boottime, calls.clock.boottime)
+    port = SteppedCloud(cloud, calls, ledger.quota(QUOTA), clocks)
 
     def chance() -> float:
         return unit(plan.seed, 3, calls.step)
@@ -275,7 +286,7 @@ def open_deps(
         marketing_cloud=port,
         ledger=ledger,
         definitions=CachedDefinitions(port, ttl=300.0, clock=calls.clock.boottime),
-        clock=Clocks(calls.clock.boottime, calls.clock.boottime),
+        clock=clocks,
         retry_call=retry_call(IN_CALL, sleep=calls.sleep, chance=chance),
         retry_ledger=retry_call(LEDGER, sleep=calls.sleep, chance=chance),
         policies=policies,
