@@ -15,7 +15,7 @@ ROWS = "Key,Value\n1,one\n"
 
 
 def test_the_run_of_an_unknown_start_is_not_taken_for_the_next_one_where_both_clocks_are_behind() -> None:
-    settings = {"SFMC_RESULTS_DELAY": "8", "SFMC_RECONCILE_DEADLINE": "16"}
+    settings = {"SFMC_RESULTS_DELAY": "20", "SFMC_RECONCILE_DEADLINE": "20"}
     with running_system(settings) as stack:
         control = stack.sandbox.control
         control.advance(BEHIND)
