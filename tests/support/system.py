@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sfmc_import import following, service
 from sfmc_import.checking import Days
+from sfmc_import.clocks import Clocks
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Timing
@@ -79,8 +80,11 @@ class System:
         self.cloud = FakeMarketingCloud(*definitions, mid=MID, boottime=self.boottime)
         self.messages: list[Callable[[Deps], object]] = []
         self.owners = 0
+        # By how many seconds the clock of Redis is ahead of that of Marketing Cloud, which dates runs.
+        self.redis_off = 0.0
         # By how many seconds the clock of the worker's machine is ahead of that of Redis.
         self.ahead = 0.0
+        self.clocks = Clocks(self.boottime, self.wall)
         self.deps = self.deps_over(world.ledger, self.cloud)
 
     def boottime(self) -> float:
@@ -89,12 +93,16 @@ class System:
     def wall(self) -> float:
         return self.world.now_ms() / 1000 + self.ahead
 
+    def redis_is_ahead(self, seconds: float) -> None:
+        """Marketing Cloud answers, by a clock of which that of Redis is so far ahead."""
+        self.clocks.note_service(self.boottime() - seconds - 0.5, self.boottime())
+
     def deps_over(self, ledger: Any, cloud: Any, *, baseline: bool = True, whole_baseline: bool = False) -> Deps:
         return Deps(
             marketing_cloud=cloud,
             ledger=ledger,
             definitions=DefinitionsAsked(cloud, self.boottime),
-            clock=self,
+            clock=self.clocks,
             retry_call=self._retry_call,
             retry_ledger=retry_ledger,
             policies=lambda _mid, _key: self.policy,

@@ -13,6 +13,7 @@ import structlog
 from sfmc_import import marketing_cloud
 from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
+from sfmc_import.clocks import Clocks, how_wrong
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.gathering import GatheringMarketingCloud, Pace
 from sfmc_import.known_logins import known_login
@@ -61,14 +62,15 @@ def marketing_cloud_config(settings: Settings) -> MarketingCloudConfig:
 
 
 def open_marketing_cloud(
-    settings: Settings, gate: Gate | None = None, ledger: RedisLedger | None = None
+    settings: Settings, gate: Gate | None = None, ledger: RedisLedger | None = None, clock: Clocks | None = None
 ) -> SoapMarketingCloud:
     """Open the SOAP adapter; it connects on first use.
 
-    Without a `gate` its calls are not limited, without a `ledger` it asks for tokens of its own.
+    Without a `gate` its calls are not limited, without a `ledger` it asks for tokens of its own. `clock` notes the time
+    that its answers name.
     """
     sharing = None if ledger is None else token_sharing(settings, ledger)
-    return marketing_cloud.connect(marketing_cloud_config(settings), gate=gate, sharing=sharing)
+    return marketing_cloud.connect(marketing_cloud_config(settings), gate=gate, sharing=sharing, clock=clock)
 
 
 def token_sharing(settings: Settings, ledger: RedisLedger) -> TokenSharing | None:
@@ -161,12 +163,31 @@ def _log_server_change(run_id: str) -> None:
     log.warning("redis_server_changed", run_id=run_id, detail=detail)
 
 
+def _log_clocks(ahead: float) -> None:
+    off = abs(round(ahead))
+    if not how_wrong(ahead):
+        log.info("redis_clock_right", seconds_off=off)
+        return
+    detail = f"the clock of Redis is {off} s {'ahead of' if ahead > 0 else 'behind'} that of Marketing Cloud"
+    log.warning("redis_clock_wrong", seconds_off=off, detail=detail, fix=FIX_CLOCK)
+
+
+FIX_CLOCK = "synchronise the machine of Redis (NTP): until then starts in doubt end as start_unknown more often"
+
+
+def open_clock() -> Clocks:
+    """Open the clocks of this process; it is logged when that of Redis is wrong."""
+    clock = BootClock()
+    clock.on_change = _log_clocks
+    return clock
+
+
 def build(settings: Settings) -> Deps:
     """Make the dependencies of the use cases; each connects on first use."""
-    client = open_redis(settings, keeps_connections=True)
-    ledger = open_ledger(settings, client)
+    ledger = open_ledger(settings, client := open_redis(settings, keeps_connections=True))
     ledger.server.on_change = _log_server_change
-    service = open_marketing_cloud(settings, quota := open_quota(settings, ledger, "worker"), ledger)
+    clock = open_clock()
+    service = open_marketing_cloud(settings, quota := open_quota(settings, ledger, "worker"), ledger, clock)
     asked = gathering(service, settings, use := ThreadUse())
     return Deps(
         marketing_cloud=asked,
@@ -178,7 +199,7 @@ def build(settings: Settings) -> Deps:
             longest_wait=settings.reading_timeout,
             shared=open_shared(settings, client, boottime),
         ),
-        clock=BootClock(),
+        clock=clock,
         retry_call=retry_call(
             replace(IN_CALL, deadline=settings.call_retry_seconds), "start_attempt_failed", sleep=service.pause
         ),

@@ -71,15 +71,35 @@ FileAtUse = tuple[str | None, float | None]
 
 
 MOST_APART = 600.0
-"""Of two clocks that differ by more seconds one is wrong: then the day is that of `now`, for all workers alike."""
+"""Of two clocks that differ by more seconds one is wrong: then the day is that of one alone, for all workers alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """By how many seconds two clocks are ahead of that of Redis: this machine's and Marketing Cloud's, if it is known.
+
+    Marketing Cloud reads FileSpec by its own clock: where that is known it says the day, else that of Redis does.
+    """
+
+    worker: float = 0.0
+    service: float | None = None
+
+    def day_clock(self) -> tuple[float, float, float]:
+        """Give how far ahead the clock is that says the day, and how far others are behind and ahead of that one."""
+        counts = self.service or 0.0
+        others = [off for off in (0.0, -counts, self.worker - counts) if abs(off) <= MOST_APART]
+        return counts, -min(others), max(others)
+
+
+AGREEING = Ahead()
 
 
 def check(
-    definition: Definition, first: FirstRead | None, file: FileAtUse, now: float, days: Days, apart: float = 0.0
+    definition: Definition, first: FirstRead | None, file: FileAtUse, now: float, days: Days, ahead: Ahead = AGREEING
 ) -> Verdict:
     """Compare a definition, as it is now, with the request: its file, and the definition as it was read `first`.
 
-    `now` is in seconds since 1970, and another clock is `apart` from it: between midnight on the one and on the other
+    `now` is in seconds since 1970, and other clocks are `ahead` of it: between midnight on the one and on the other
     the name must hold on both sides. A request without a file asks for whatever the definition imports now.
     """
     file_name, modified_at = file
@@ -88,8 +108,8 @@ def check(
     changes = _changes(first, definition)
     if changes:
         return Mismatch(f"the definition is not what it was when it was read for the request: {changes}")
-    counts = apart if abs(apart) <= MOST_APART else 0.0
-    named = _check_name(definition.file_spec or "", file_name, now, days, counts)
+    counts, behind, before = ahead.day_clock()
+    named = _check_name(definition.file_spec or "", file_name, now + counts, days, (behind, before))
     aged = _check_age(definition, modified_at, now)
     if isinstance(named, Holds) and isinstance(aged, Holds):
         return replace(named, seconds=min(named.seconds, aged.seconds))
@@ -113,9 +133,9 @@ def _changes(first: FirstRead | None, now: Definition) -> str:
     return ", ".join(f"{name} was {old or 'not set'} and is {new or 'not set'}" for name, old, new in changed)
 
 
-def _check_name(spec: str, file_name: str, now: float, days: Days, apart: float) -> Verdict:
+def _check_name(spec: str, file_name: str, now: float, days: Days, apart: tuple[float, float]) -> Verdict:
     # How long before and after now nothing is sent near midnight.
-    since, until = days.margin + max(0.0, -apart), days.margin + max(0.0, apart)
+    since, until = days.margin + apart[0], days.margin + apart[1]
     before, after = days.day(now - since), days.day(now + until)
     sides = [side for side in (selection(spec, before), selection(spec, after)) if side is not None]
     if not sides:

@@ -67,10 +67,11 @@ def _unknown_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collec
     going = {run.task_id for run in runs if run.task_id in unassigned and run.status in RUNNING}
     if decision.loss_since is None:
         return going
+    since = deps.clock.between(decision.loss_since).first - CLOCKS_APART
     dated = _dated(unassigned - going, decision, deps)
     if isinstance(dated, Refusal):
         return dated
-    return going | {task_id for task_id, run in dated.items() if _began_since(run, decision.loss_since - CLOCKS_APART)}
+    return going | {task_id for task_id, run in dated.items() if _began_since(run, since)}
 
 
 def _until_loss(
@@ -85,16 +86,19 @@ def _until_loss(
     dated = _dated(unknown, decision, deps)
     if isinstance(dated, Refusal):
         return dated
-    last = decision.now - decision.loss_age + quiet
+    last = deps.clock.between(decision.now - decision.loss_age).last + quiet
     return {each for each in unknown if each not in dated or not seems_newer(dated[each].start_date, last)}
 
 
 def _not_before_loss(newer: Collection[str], decision: StartNow, deps: Deps) -> Collection[str] | Refusal:
     """Leave out what began before the last event that survived: the ledger would know it, so it is not ours."""
-    dated = {} if decision.loss_since is None else _dated(newer, decision, deps)
+    if decision.loss_since is None:
+        return newer
+    dated = _dated(newer, decision, deps)
     if isinstance(dated, Refusal):
         return dated
-    return {task_id for task_id in newer if not _began_before(dated.get(task_id), decision.loss_since)}
+    since = deps.clock.between(decision.loss_since).first
+    return {task_id for task_id in newer if not _began_before(dated.get(task_id), since)}
 
 
 def _dated(task_ids: Collection[str], decision: StartNow, deps: Deps) -> Mapping[str, Run] | Refusal:
@@ -102,8 +106,8 @@ def _dated(task_ids: Collection[str], decision: StartNow, deps: Deps) -> Mapping
     return deps.marketing_cloud.runs(decision.lease.mid, asked) if asked else {}
 
 
-def _began_before(run: Run | None, since: float | None) -> bool:
-    return run is not None and since is not None and seems_older(run.start_date, since)
+def _began_before(run: Run | None, since: float) -> bool:
+    return run is not None and seems_older(run.start_date, since)
 
 
 def _began_since(run: Run, since: float) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sfmc_import.clocks import Between
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ports import Deps, Refusal
 from sfmc_import.request import fold_key
@@ -73,43 +74,50 @@ def find(runs: Sequence[Run], intent: Intent | Reconcile, mid: str, deps: Deps) 
     found = _new_runs(runs, intent, mid, deps)
     if isinstance(found, NotApplied) or intent.unknown_until is None:
         return found
-    last = intent.unknown_until + deps.timing.call
+    last = deps.clock.between(intent.unknown_until).last + deps.timing.call
     later = frozenset(run.task_id for run in runs if run.task_id in found.ours and seems_newer(run.start_date, last))
     return NewRuns(later, found.doubtful | (found.ours - later))
 
 
 def _new_runs(runs: Sequence[Run], intent: Intent | Reconcile, mid: str, deps: Deps) -> NewRuns | NotApplied:
     """Compare the runs with the intent; asks for their dates where it did not list what existed."""
-    new = {run.task_id: run for run in runs if _is_new(run, intent)}
+    began = _first(intent, deps)
+    new = {run.task_id: run for run in runs if _is_new(run, intent, began)}
     unassigned = frozenset(deps.ledger.unassigned_task_ids(mid, new))
     if intent.forgotten_from is not None:
-        return _since_recorded([new[task_id] for task_id in unassigned], intent.forgotten_from)
+        recorded = intent.forgotten_from and deps.clock.between(intent.forgotten_from).last
+        return _since_recorded([new[task_id] for task_id in unassigned], recorded)
     if intent.bound is not None:
-        return _beyond_bound([new[task_id] for task_id in unassigned], intent, intent.bound)
+        return _beyond_bound([new[task_id] for task_id in unassigned], began, intent.bound)
     if intent.above is None or intent.intended_at is None or not unassigned:
         return NewRuns(unassigned)
-    return _by_date(unassigned, intent.intended_at, mid, deps)
+    return _by_date(unassigned, deps.clock.between(intent.intended_at), mid, deps)
 
 
-def _is_new(run: Run, intent: Intent | Reconcile) -> bool:
+def _first(intent: Intent | Reconcile, deps: Deps) -> float | None:
+    """Give when an intent was noted, by the clock of Marketing Cloud, at the earliest."""
+    return None if intent.intended_at is None else deps.clock.between(intent.intended_at).first
+
+
+def _is_new(run: Run, intent: Intent | Reconcile, began: float | None) -> bool:
     if intent.above is not None and not is_newer(run.task_id, intent.above):
         return False
     if run.task_id in intent.known:
         return False
     # Most of what was not asked for ended long ago.
-    return intent.bound is None or is_newer(run.task_id, intent.bound) or not _is_older(run, intent)
+    return intent.bound is None or is_newer(run.task_id, intent.bound) or not _is_older(run, began)
 
 
-def _is_older(run: Run, intent: Intent | Reconcile) -> bool:
-    return intent.intended_at is not None and is_older(run.start_date, intent.intended_at)
+def _is_older(run: Run, began: float | None) -> bool:
+    return began is not None and is_older(run.start_date, began)
 
 
-def _beyond_bound(runs: Sequence[Run], intent: Intent | Reconcile, bound: str) -> NewRuns:
+def _beyond_bound(runs: Sequence[Run], began: float | None, bound: str) -> NewRuns:
     """Take the runs above the bound. No document says that ids grow, so those below it stay doubtful.
 
     So does one above it that is older: it would have been in the list, if the service compared ids as numbers.
     """
-    ours = frozenset(run.task_id for run in runs if is_newer(run.task_id, bound) and not _is_older(run, intent))
+    ours = frozenset(run.task_id for run in runs if is_newer(run.task_id, bound) and not _is_older(run, began))
     return _with_the_rest(ours, runs)
 
 
@@ -130,7 +138,7 @@ def _began_since(run: Run, moment: float) -> bool:
     return began_at(run.start_date) is not None and not seems_older(run.start_date, moment)
 
 
-def _by_date(new: frozenset[str], moment: float, mid: str, deps: Deps) -> NewRuns | NotApplied:
+def _by_date(new: frozenset[str], moment: Between, mid: str, deps: Deps) -> NewRuns | NotApplied:
     asked = sorted(new, key=lambda task_id: (len(task_id), task_id))[-DATED_RUNS:]
     dated = deps.marketing_cloud.runs(mid, asked)
     if isinstance(dated, Rejected):
@@ -138,7 +146,7 @@ def _by_date(new: frozenset[str], moment: float, mid: str, deps: Deps) -> NewRun
     if isinstance(dated, NotApplied):
         return dated
     dates = {task_id: run.start_date for task_id, run in dated.items()}
-    doubtful = {task_id for task_id in asked if seems_older(dates.get(task_id), moment)}
-    older = {task_id for task_id in doubtful if is_older(dates.get(task_id), moment)}
+    doubtful = {task_id for task_id in asked if seems_older(dates.get(task_id), moment.last)}
+    older = {task_id for task_id in doubtful if is_older(dates.get(task_id), moment.first)}
     rest = new.difference(asked)
     return NewRuns(new - doubtful - rest, rest | (doubtful - older))

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from sfmc_import.checking import Days
+from sfmc_import.clocks import Between
 from sfmc_import.errors import SfmcImportError
 from sfmc_import.faults import Fault, NotApplied, Rejected
 from sfmc_import.file_format import FileDescription
@@ -390,7 +391,7 @@ class Definitions(Protocol):
 
 
 class Clock(Protocol):
-    """CLOCK_BOOTTIME, which also counts while a machine sleeps, and the clock that shows the day."""
+    """CLOCK_BOOTTIME, which also counts while a machine sleeps, and three clocks that show the day."""
 
     def boottime(self) -> float:
         """Seconds since an arbitrary start."""
@@ -398,6 +399,18 @@ class Clock(Protocol):
 
     def wall(self) -> float:
         """Seconds since 1970, as this machine has it; it may be set."""
+        ...
+
+    def service(self) -> float | None:
+        """Seconds since 1970, as Marketing Cloud has it; None while no answer has named its time."""
+        ...
+
+    def note_redis(self, time: float, asked: float) -> None:
+        """Note the time that Redis gave now, in seconds since 1970, and was `asked` for at that boottime."""
+        ...
+
+    def between(self, moment: float) -> Between:
+        """Say when a moment that Redis has noted was by the clock of Marketing Cloud: none of both is trusted."""
         ...
 
 

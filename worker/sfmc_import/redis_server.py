@@ -237,7 +237,7 @@ def _clock(ahead: float) -> Finding:
     if abs(ahead) <= CLOCK_DIFFERENCE:
         return Finding("ok", "clock", "the clocks of Redis and of this machine agree")
     text = f"the clock of Redis is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine"
-    fix = "synchronise both clocks (NTP); until then log and event times differ, and a run may pass for another start's"
+    fix = "synchronise both clocks (NTP); until then log and event times differ, and more starts end as start_unknown"
     # If it went back, the ledger has times of before.
     return Finding("warn", "clock", text, fix if ahead > 0 else f"{fix}; {_HELD}")
 

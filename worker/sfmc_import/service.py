@@ -7,7 +7,7 @@ from functools import partial
 from typing import assert_never
 
 from sfmc_import import earlier_runs, identity, losses, new_runs, retrying
-from sfmc_import.checking import Holds, Mismatch, NearMidnight, TooOld, Verdict, check
+from sfmc_import.checking import Ahead, Holds, Mismatch, NearMidnight, TooOld, Verdict, check
 from sfmc_import.faults import ABSENT, UNPROVED, Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.identity import Identified, NotIdentified, identify
 from sfmc_import.outcomes import LEASE_LOST, Outcome, Work, as_asked, explain, of_fault
@@ -63,6 +63,8 @@ def _act(found: Identified, owner: str, deps: Deps, *, is_read_again: bool = Fal
     policy = deps.policies(found.request.mid, found.customer_key)
     asked, oldest = deps.clock.boottime(), None if is_read_again else deps.timing.check_age
     decision = deps.ledger.claim(found.request, owner, policy, found.definition, _age(found.definition, deps), oldest)
+    if isinstance(decision, (StartNow, Reconcile)):
+        deps.clock.note_redis(decision.now, asked)
     if isinstance(decision, ReadFirst):
         return lambda: _finish(_act_on_newer(found, owner, deps))
     if isinstance(decision, Reconcile):
@@ -233,7 +235,9 @@ def _verdict(definition: Definition | Refusal, decision: StartNow, asked: float,
         return definition
     now = decision.now + deps.clock.boottime() - asked
     file = (decision.file_name, decision.modified_at)
-    return check(definition, decision.first, file, now, deps.timing.days, deps.clock.wall() - now)
+    service = deps.clock.service()
+    clocks = Ahead(deps.clock.wall() - now, None if service is None else service - now)
+    return check(definition, decision.first, file, now, deps.timing.days, clocks)
 
 
 def _record_refusal(decision: StartNow, fault: Refusal, policy: Policy, deps: Deps) -> Outcome:

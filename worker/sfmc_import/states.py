@@ -247,12 +247,13 @@ class Reconcile:
 
     `above` replaces them where they were not listed: all up to this one existed. `intended_at` is when that was noted.
     Up to `bound` it was not asked which ones existed. `forgotten_from` and `unknown_until` as in Intent.
-    `is_last` says that the time to look is over: this is the last query.
+    `is_last` says that the time to look is over: this is the last query. `now` as in StartNow.
     `denied` is the code of an answer that said, without proof, that nothing was started.
     `object_id` is that of the definition.
     """
 
     lease: Lease
+    now: float
     known: frozenset[str]
     above: str | None = None
     bound: str | None = None

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from sfmc_sandbox import control, control_clock, page, soap_endpoint, token_endpoint
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.connection import BodyRefusedError, QuietEnd, ReachableConnection
+from sfmc_sandbox.dating import Dated
 from sfmc_sandbox.guard import ControlGuard
 from sfmc_sandbox.settings import SandboxSettings
 
@@ -28,7 +29,8 @@ def make_app(sandbox: Sandbox) -> Starlette:
         sandbox.stop()
 
     refusals = {**dict.fromkeys(control.CONTROL_ERRORS, control.refuse), BodyRefusedError: _body_refused}
-    around = [Middleware(QuietEnd), Middleware(ControlGuard, allowed=sandbox.settings.allowed_hosts)]
+    around = [Middleware(QuietEnd), Middleware(Dated, clock=sandbox.clock)]
+    around.append(Middleware(ControlGuard, allowed=sandbox.settings.allowed_hosts))
     app = Starlette(routes=_routes(), lifespan=life, exception_handlers=refusals, middleware=around)
     app.state.sandbox = sandbox
     return app
@@ -140,6 +142,7 @@ def _config(settings: SandboxSettings) -> uvicorn.Config:
         timeout_graceful_shutdown=_GRACE,
         timeout_keep_alive=_KEEP_ALIVE,
         server_header=False,
+        date_header=False,
         lifespan="on",
         ssl_certfile=settings.tls,
     )

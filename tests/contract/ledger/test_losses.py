@@ -48,7 +48,8 @@ def test_an_intent_may_stand_for_all_runs_up_to_the_newest(scenario: Scenario):
     look = scenario.claim("a")
     assert isinstance(look, Reconcile)
     assert (look.above, look.known) == ("50", frozenset())
-    assert look.intended_at == scenario.world.now_ms() / 1000 - 240
+    assert look.now == scenario.world.now_ms() / 1000
+    assert look.intended_at == look.now - 240
 
 
 def test_reconciling_learns_up_to_which_id_nothing_was_listed(scenario: Scenario):

@@ -13,6 +13,7 @@ TESTS = (
     "tests/unit/sfmc_import/test_calls.py",
     "tests/unit/sfmc_import/test_runs.py",
     "tests/unit/sfmc_import/test_run_dates.py",
+    "tests/unit/sfmc_import/test_clocks.py",
     "tests/unit/sfmc_import/test_routing.py",
     "tests/unit/sfmc_import/service",
     "tests/unit/sfmc_import/test_request.py",

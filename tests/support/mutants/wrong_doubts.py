@@ -84,6 +84,7 @@ _ANSWERS = (
 _UNKNOWN_STARTS = (
     Mutant("claim", "last = math.max(last or 0, int(start[2])) end", "last = int(start[2]) end"),
     Mutant("claim", ",\n    unknown = unknown_until()})", "})"),
+    Mutant("claim", "'reconcile', {now = now / 1000, known", "'reconcile', {now = now, known"),
     Mutant("claim", "  if r.unproved then more.unknown = unknown_until() end\n", ""),
     Mutant("claim", "owner = '', denied = '', sent_until = str(now),", "owner = '', denied = '',"),
     Mutant("starting", "unlooked = '1', sent_until = str(now)})", "unlooked = '1'})"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfmc_import.checking import Days, Holds, Mismatch, NearMidnight, TooOld, check
+from sfmc_import.checking import Ahead, Days, Holds, Mismatch, NearMidnight, TooOld, check
 from sfmc_import.file_spec import resolve
 from sfmc_import.runs import Definition
 from sfmc_import.states import FirstRead
@@ -229,10 +229,54 @@ def test_between_midnight_on_one_clock_and_on_the_other_no_file_is_started(
     name: str, when: str, apart: float, wait: float
 ):
     definition = Definition(customer_key="k", file_spec=DATED)
-    found = check(definition, None, (name, None), at(when), days(), apart)
+    found = check(definition, None, (name, None), at(when), days(), Ahead(apart))
 
     assert isinstance(found, NearMidnight)
     assert found.seconds == wait
+
+
+@pytest.mark.parametrize("name", ["in_20260301.csv", "in_20260302.csv"])
+@pytest.mark.parametrize(
+    ("when", "ahead", "wait"),
+    [
+        # Marketing Cloud is ahead of Redis and of the worker, and past midnight.
+        ("2026-03-01T23:57:30", Ahead(0.0, 180.0), 210.0),
+        # It is behind both.
+        ("2026-03-02T00:02:30", Ahead(0.0, -180.0), 90.0),
+        # Only the worker is past midnight, and Redis eight hours away.
+        ("2026-03-01T15:57:30", Ahead(28980.0, 28800.0), 210.0),
+        # Each is within ten minutes of it, though not of the other.
+        ("2026-03-01T23:45:00", Ahead(1000.0, 500.0), 960.0),
+    ],
+)
+def test_near_a_midnight_of_marketing_cloud_or_of_a_clock_that_is_close_to_it_no_file_is_started(
+    name: str, when: str, ahead: Ahead, wait: float
+):
+    definition = Definition(customer_key="k", file_spec=DATED)
+    found = check(definition, None, (name, None), at(when), days(), ahead)
+
+    assert isinstance(found, NearMidnight)
+    assert found.seconds == wait
+
+
+@pytest.mark.parametrize(("service", "today"), [(28800.0, "in_20260302.csv"), (-86400.0, "in_20260228.csv")])
+@pytest.mark.parametrize("worker", [0.0, 28800.0, -86400.0])
+def test_the_day_is_that_of_marketing_cloud_where_other_clocks_are_hours_away(
+    worker: float, service: float, today: str
+):
+    definition, when = Definition(customer_key="k", file_spec=DATED), at("2026-03-01T20:00:00")
+    found = check(definition, None, (today, None), when, days(), Ahead(worker, service))
+
+    assert isinstance(found, Holds)
+    other = check(definition, None, ("in_20260301.csv", None), when, days(), Ahead(worker, service))
+    assert isinstance(other, Mismatch)
+
+
+def test_the_age_of_a_file_is_counted_on_the_clock_of_redis():
+    definition = Definition(customer_key="k", file_spec="x.csv", max_file_age=1)
+    now = at("2026-03-01T12:00:00")
+
+    assert isinstance(check(definition, None, ("x.csv", now), now, days(), Ahead(0.0, 28800.0)), Holds)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +284,6 @@ def test_between_midnight_on_one_clock_and_on_the_other_no_file_is_started(
 )
 def test_a_file_of_today_holds_until_the_margin_before_the_first_midnight_of_two_clocks(apart: float, left: float):
     definition = Definition(customer_key="k", file_spec=DATED)
-    found = check(definition, None, ("in_20260301.csv", None), at("2026-03-01T22:00:00"), days(), apart)
+    found = check(definition, None, ("in_20260301.csv", None), at("2026-03-01T22:00:00"), days(), Ahead(apart))
 
     assert found == Holds(left - MARGIN)

@@ -13,15 +13,18 @@ from sfmc_import import logs
 from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.cli.doctor_addresses import is_plain_http
 from sfmc_import.cli.doctor_circuits import check_circuits, fix_of
+from sfmc_import.cli.doctor_clocks import check_clocks, check_machine
 from sfmc_import.cli.doctor_redis import check_redis
 from sfmc_import.cli.doctor_redis import move_ledger as take_ledger
 from sfmc_import.cli.doctor_starts import check_starts
 from sfmc_import.cli.doctor_tokens import check_tokens
 from sfmc_import.cli.output import examples, json_option, mark, print_json, print_line, seconds
+from sfmc_import.clocks import Clocks
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_spec import is_dated, unknown_parts
 from sfmc_import.marketing_cloud import SoapMarketingCloud
+from sfmc_import.marketing_cloud.http import BootClock
 from sfmc_import.notifications.memory import Failure, NotifierMemory
 from sfmc_import.operations.notified import runs_now
 from sfmc_import.operations.resolving import quick
@@ -39,7 +42,7 @@ WrongLines = Callable[[Tables], list[str]]
 """Says what is wrong in the lines of sources and targets, which the producers read."""
 
 
-def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> Iterator[Finding]:
+def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud, clocks: Clocks) -> Iterator[Finding]:
     """Ask Marketing Cloud once for each business unit that the settings name."""
     yield from _plain_http(settings)
     service.prepare()
@@ -51,7 +54,7 @@ def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> It
         else:
             yield Finding("ok", "login", f"business unit {mid}: login works, {len(found)} ImportDefinitions")
             yield from _definitions(mid, keys, found)
-            yield from check_dates(mid, settings, found)
+            yield from check_dates(mid, settings, found, clocks.service() or clocks.wall())
             yield from check_unknown_parts(mid, found)
 
 
@@ -86,12 +89,15 @@ def _definitions(mid: str, keys: Sequence[str], found: Sequence[Definition]) -> 
         yield Finding("fail", "definition", f"{key} of the policy file does not exist in business unit {mid}", fix)
 
 
-def check_dates(mid: str, settings: Settings, found: Sequence[Definition]) -> Iterator[Finding]:
-    """Say which day a FileSpec with a date means now: no document says in which zone Marketing Cloud reads it."""
+def check_dates(mid: str, settings: Settings, found: Sequence[Definition], now: float) -> Iterator[Finding]:
+    """Say which day a FileSpec with a date means now: no document says in which zone Marketing Cloud reads it.
+
+    `now` is the time of Marketing Cloud where that is known, in seconds since 1970.
+    """
     count = sum(is_dated(definition.file_spec or "") for definition in found)
     if not count:
         return
-    today = datetime.now(ZoneInfo(settings.time_zone)).date()
+    today = datetime.fromtimestamp(now, ZoneInfo(settings.time_zone)).date()
     text = f"business unit {mid}: {count} FileSpecs have a date, which means {today} now (zone {settings.time_zone})"
     fix = "set SFMC_TIME_ZONE to the time zone of the API user; for starts by API it is not documented which one counts"
     is_set = "time_zone" in settings.model_fields_set
@@ -261,7 +267,9 @@ def _all(role: RoleName, wrong_lines: WrongLines) -> Iterator[Finding]:
     yield from _settings(settings, wrong_lines, f"policy for {count} definitions, {routes} routes")
     yield from check_schedules(settings, datetime.now(UTC))
     yield from _of_redis(settings, role)
-    yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
+    clocks = BootClock()
+    yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings), clock=clocks), clocks)
+    yield from check_clocks(settings, clocks)
 
 
 def _all_problems(wrong_lines: WrongLines) -> list[str]:
@@ -294,7 +302,9 @@ def _over_the_api(settings: Settings, wrong_lines: WrongLines) -> Iterator[Findi
     except SettingsError as error:
         yield from (Finding("fail", "settings", problem) for problem in error.problems)
         return
-    yield from check_marketing_cloud(complete, open_marketing_cloud(quick(complete)))
+    clocks = BootClock()
+    yield from check_marketing_cloud(complete, open_marketing_cloud(quick(complete), clock=clocks), clocks)
+    yield from check_machine(clocks)
 
 
 _OF_API = {"api_url", "api_token"}
@@ -316,7 +326,8 @@ def _check_what_is_sound(role: RoleName) -> Iterator[Finding]:
     elif not suspect & _OF_REDIS:
         yield from _of_redis(settings, role)
     if (settings.client_id or settings.username) and not suspect & _OF_MARKETING_CLOUD:
-        yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
+        clocks = BootClock()
+        yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings), clock=clocks), clocks)
 
 
 def _of_redis(settings: Settings, role: RoleName) -> Iterator[Finding]:

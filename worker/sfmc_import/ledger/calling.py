@@ -192,6 +192,7 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
         case "reconcile":
             return Reconcile(
                 lease=_lease(request_id, fields),
+                now=fields["now"],
                 known=frozenset(orjson.loads(fields["known"])),
                 above=fields.get("above") or None,
                 bound=fields.get("bound"),

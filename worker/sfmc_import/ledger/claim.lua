@@ -342,7 +342,7 @@ local function while_reconciling()
     if other then return wait_as_suspect(other) end
     begin_look()
   end
-  return with_lease('reconcile', {known = r.known or '[]', above = r.above, intended = r.intended, denied = present(r.denied),
+  return with_lease('reconcile', {now = now / 1000, known = r.known or '[]', above = r.above, intended = r.intended, denied = present(r.denied),
     bound = present(r.bound), forgot = present(r.forgot), object_id = object_of(r.definition), late = now >= int(r.reconcile_until),
     unknown = unknown_until()})
 end

@@ -3,12 +3,22 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from sfmc_import.calls import retry_call
+from sfmc_import.clocks import Clocks
 from sfmc_import.marketing_cloud.client import SoapCall, SoapMarketingCloud
 from sfmc_import.marketing_cloud.envelopes import Envelopes
-from sfmc_import.marketing_cloud.exchange import MAX_PAGE_BYTES, KeptConnections, Limits, PooledPost, Post, SplitPost
+from sfmc_import.marketing_cloud.exchange import (
+    MAX_PAGE_BYTES,
+    Hear,
+    KeptConnections,
+    Limits,
+    PooledPost,
+    Post,
+    SplitPost,
+)
 from sfmc_import.marketing_cloud.http import BootClock, Connector, Failed, MarketingCloudConfig, Reply, tls_context
 from sfmc_import.marketing_cloud.login import CredentialSource, PasswordSource, Share, TokenSource
 from sfmc_import.marketing_cloud.shared_tokens import SharedToken, TokenSharing
@@ -25,28 +35,28 @@ if TYPE_CHECKING:
 def connect(
     config: MarketingCloudConfig,
     *,
-    clock: Clock | None = None,
+    clock: Clocks | None = None,
     sleep: Callable[[float], None] | None = None,
     gate: Gate | None = None,
     sharing: TokenSharing | None = None,
 ) -> SoapMarketingCloud:
     """Make the client of a process. Call `prepare` where the first start must be quick.
 
-    `clock` measures `not_after` and the life of tokens, `sleep` waits between two attempts, `gate` lets calls pass,
-    with `sharing` all processes use one token.
+    `clock` measures `not_after` and the life of tokens, and notes the time that answers name; `sleep` waits between two
+    attempts, `gate` lets calls pass, with `sharing` all processes use one token.
     """
     stopping, clock = Stopping(), clock or BootClock()
     _hide_secrets_of(config)
     service = cache(_load_service)
     connector = Connector(cache(lambda: tls_context(config.verify)), config.proxies, config.connect_timeout)
-    kept = KeptConnections()
-    post, pause = PooledPost(connector, stopping.queries, kept), sleep or stopping.pause
+    kept, hear = KeptConnections(), partial(_note_date, clock)
+    post, pause = PooledPost(connector, stopping.queries, kept, hear), sleep or stopping.pause
     envelopes = Envelopes(config, service)
     soap = SoapCall(
         _logins(config, post, clock, _share(sharing, config, clock, pause)),
         envelopes,
         lambda operation, reply: service().understand(operation, reply),
-        _way_of_starts(config, connector, stopping, kept),
+        _way_of_starts(config, connector, stopping, kept, hear),
         partial(_send_query, config, post),
         clock.boottime,
         gate,
@@ -55,10 +65,16 @@ def connect(
 
 
 def _way_of_starts(
-    config: MarketingCloudConfig, connector: Connector, stopping: Stopping, kept: KeptConnections
+    config: MarketingCloudConfig, connector: Connector, stopping: Stopping, kept: KeptConnections, hear: Hear
 ) -> SplitPost:
     keeping = kept if config.starts_on_kept else None
-    return SplitPost(config.soap_address, PERFORM, connector, config.read_timeout, stopping.starts, keeping)
+    return SplitPost(config.soap_address, PERFORM, connector, config.read_timeout, stopping.starts, keeping, hear)
+
+
+def _note_date(clock: Clocks, answer: Reply | Failed, sent: float) -> None:
+    """Note the clock of Marketing Cloud; what it did not answer itself has another status than this one."""
+    if isinstance(answer, Reply) and answer.status == HTTPStatus.OK and (date := answer.date) is not None:
+        clock.note_service(date, sent)
 
 
 def _hide_secrets_of(config: MarketingCloudConfig) -> None:

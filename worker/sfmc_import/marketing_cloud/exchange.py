@@ -81,6 +81,14 @@ class Post(Protocol):
         ...
 
 
+Hear = Callable[[Reply | Failed, float], None]
+"""Is given each answer, and the boottime at which its question was sent."""
+
+
+def _not_heard(_answer: Reply | Failed, _sent: float) -> None:
+    """Let the answer pass."""
+
+
 class Call:
     """One request and its answer on a connection that exists."""
 
@@ -254,8 +262,13 @@ class PooledPost:
     """Posts over connections that are used again; no retries, no redirects; safe for threads and after a fork."""
 
     def __init__(
-        self, connector: Connector, calls: OpenCalls | None = None, kept: KeptConnections | None = None
+        self,
+        connector: Connector,
+        calls: OpenCalls | None = None,
+        kept: KeptConnections | None = None,
+        hear: Hear = _not_heard,
     ) -> None:
+        self._hear = hear
         self._connector = connector
         self._calls = calls or OpenCalls()
         self._kept = kept or KeptConnections()
@@ -293,8 +306,9 @@ class PooledPost:
         return found
 
     def _exchange(self, address: SplitResult, connection: socket.socket, request: bytes, call: Call) -> Reply | Failed:
-        sent = call.send(connection, request, is_last=True)
+        begun, sent = boottime(), call.send(connection, request, is_last=True)
         answer = Answer(sent) if isinstance(sent, Failed) else of_this(request, call.read(connection))
+        self._hear(answer.reply, begun)
         if answer.is_reusable:
             self._kept.give_back(address, connection)
         else:
@@ -320,7 +334,9 @@ class SplitPost:
         read_timeout: float,
         calls: OpenCalls | None = None,
         kept: KeptConnections | None = None,
+        hear: Hear = _not_heard,
     ) -> None:
+        self._hear = hear
         self._address = urlsplit(url)
         self._place = place(self._address)
         self._head = _head(self._address, headers, connector, keep=kept is not None)
@@ -370,5 +386,7 @@ class SplitPost:
             # The server answers a request that it does not have: whatever it says, the rest stays here.
             reply = call.read(connection, early).reply
             return Answer(replace(reply, situation="not_sent") if isinstance(reply, Failed) else reply)
-        late = call.send(connection, request[-LAST_BYTES:], is_last=True)
-        return Answer(late) if isinstance(late, Failed) else of_this(request, call.read(connection, late))
+        begun, late = boottime(), call.send(connection, request[-LAST_BYTES:], is_last=True)
+        answer = Answer(late) if isinstance(late, Failed) else of_this(request, call.read(connection, late))
+        self._hear(answer.reply, begun)
+        return answer

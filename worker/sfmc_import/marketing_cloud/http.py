@@ -4,6 +4,7 @@ import http.client
 import io
 import ipaddress
 import os
+import re
 import socket
 import ssl
 import threading
@@ -17,6 +18,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
+from sfmc_import.clocks import Clocks
 from sfmc_import.proxies import Proxies, Proxy
 from sfmc_import.retrying import MAX_RETRY_AFTER_SECONDS
 
@@ -114,16 +116,11 @@ def boottime() -> float:
     return time.clock_gettime(_CLOCK)
 
 
-class BootClock:
-    """CLOCK_BOOTTIME and the clock of this machine as the port Clock."""
+class BootClock(Clocks):
+    """CLOCK_BOOTTIME and the clock of this machine as the port Clock, with what answers say of other clocks."""
 
-    def boottime(self) -> float:
-        """Seconds since an arbitrary start."""
-        return boottime()
-
-    def wall(self) -> float:
-        """Seconds since 1970."""
-        return time.time()
+    def __init__(self) -> None:
+        super().__init__(boottime, time.time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +135,37 @@ class Reply:
     def retry_after(self) -> float | None:
         """Give the seconds that the header Retry-After names, as a number or as a date (RFC 9110, 10.2.3).
 
-        They are finite and at most MAX_RETRY_AFTER_SECONDS; what is neither of both counts as absent.
+        They are finite and at most MAX_RETRY_AFTER_SECONDS; what is neither of both counts as absent. A date counts
+        from that of the answer, which is of the same clock.
         """
         value = self.headers.get("retry-after", "").strip()
         if value.isascii() and value.isdigit():
             return min(float(value), MAX_RETRY_AFTER_SECONDS)
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, OverflowError, TypeError, IndexError):
+        until, now = read_date(value), self.date
+        if until is None:
             return None
-        return min(max(0.0, seconds), MAX_RETRY_AFTER_SECONDS)
+        return min(max(0.0, until - (time.time() if now is None else now)), MAX_RETRY_AFTER_SECONDS)
+
+    @property
+    def date(self) -> float | None:
+        """Give the time of the clock that made this answer, in seconds since 1970; None where it names none.
+
+        What a server between has kept for a while (header Age) is older by that.
+        """
+        made, age = read_date(self.headers.get("date", "")), self.headers.get("age", "").strip()
+        return made + int(age) if made is not None and _AGE.fullmatch(age) else made
+
+
+_AGE = re.compile("[0-9]{1,9}")
+
+
+def read_date(text: str) -> float | None:
+    """Read a date of HTTP (RFC 9110, 5.6.7) as seconds since 1970; None for what is none, or names no zone."""
+    try:
+        found = parsedate_to_datetime(text)
+        return None if found.tzinfo is None else found.timestamp()
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

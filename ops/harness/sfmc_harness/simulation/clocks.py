@@ -107,9 +107,3 @@ class Clock:
         between = [step.before for step in self.steps if since < step.at <= until]
         at_end = [self._first, *(step.ahead for step in self.steps if step.at <= until)]
         return max(since + before[-1], until + at_end[-1], *between)
-
-    def is_apart(self, since: int, until: int, *, behind: int, ahead: int) -> bool:
-        """Tell whether Redis was behind, or ahead, by more than so much at any time between two."""
-        offsets = [self._first, *(step.ahead for step in self.steps if step.at <= since)][-1:]
-        offsets += [step.ahead for step in self.steps if since < step.at <= until]
-        return any(offset < -behind or offset > ahead for offset in offsets)

@@ -74,7 +74,7 @@ class Invariants:
         self.submitted: set[str] = set()
         self.pauses = Pauses(cloud, round(settings.lease * SECOND))
         self.places = Places(cloud, limits)
-        self._costs = ClockCosts(plan, cloud)
+        self._costs = ClockCosts(cloud)
 
     # --- After each step.
 
@@ -257,8 +257,7 @@ class Invariants:
             return True
         if run.is_late and (run.visible_at == NEVER or new.sent_at < run.visible_at):
             return True
-        is_never_found = run.visible_at == NEVER or self._costs.makes_older(run, new)
-        return is_never_found and self._policy.may_repeat(self._now(run.key))
+        return run.visible_at == NEVER and self._policy.may_repeat(self._now(run.key))
 
     def _key(self, spelled: str) -> str:
         """The CustomerKey that a definition had first."""
@@ -316,7 +315,7 @@ class Invariants:
     def _file_is_the_requested_one(self, new: Applied) -> None:
         file = self.requests[new.request].file
         # A change of the definition is seen at the next reading, and a start that was checked is sent within a lease.
-        if file is not None and new.read != file.name and not (self.is_unseen(new) or self._costs.moves_day(new)):
+        if file is not None and new.read != file.name and not self.is_unseen(new):
             raise ViolationError(
                 "another file", f"{new.request} asked for {file.name}, run {new.task_id} read {new.read}"
             )
@@ -370,12 +369,9 @@ class Invariants:
         return can_show and not self._costs.hides_at_end(run, self._history.times[request, outcome])
 
     def _run_is_true(self, request: str, outcome: str, run: Applied | None) -> Iterator[tuple[str, str]]:
-        unknown = run is not None and (run.request, "start_unknown") in self._history.times
         if run is None:
             yield "untrue", f"{request} is {outcome} with a run that was never started"
-        elif run.request != request and not (
-            self._is_foreign(run.key) or self._costs.makes_newer(run, is_unknown=unknown)
-        ):
+        elif run.request != request and not self._is_foreign(run.key):
             yield "untrue", f"{request} is {outcome} with the run {run.task_id} of {run.request}"
         elif run.at < self._history.accepted[request] - CLOCKS_APART * 1000:
             yield "untrue", f"{request} is {outcome} with the run {run.task_id}, which began before it came"

@@ -17,6 +17,7 @@ from sfmc_harness.simulation.plan import CALL, RESULTS_DELAY, Plan
 from sfmc_harness.simulation.store import Store
 from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
+from sfmc_import.clocks import Clocks
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected, after_situation
 from sfmc_import.ledger import RedisLedger
@@ -140,9 +141,10 @@ class _SteppedPipe:
 
 
 class SteppedCloud:
-    """Implements sfmc_import.ports.MarketingCloud over the model."""
+    """Implements sfmc_import.ports.MarketingCloud over the model; its answers name the time, in whole seconds."""
 
-    def __init__(self, cloud: Cloud, calls: Calls, quota: QuotaLedger) -> None:
+    def __init__(self, cloud: Cloud, calls: Calls, quota: QuotaLedger, clocks: Clocks) -> None:
+        self._clocks = clocks
         self._cloud = cloud
         self._calls = calls
         self._quota = quota
@@ -180,8 +182,11 @@ class SteppedCloud:
         if refusal is not None:
             self._calls.reply()
             return refusal
+        sent, date = self._calls.clock.boottime(), self._date()
         answer, seconds = self._perform(customer_key, fault.on_cloud, fault.seconds)
         self._calls.reply(seconds=seconds)
+        if isinstance(answer, Accepted):
+            self._clocks.note_service(date, sent)
         return answer
 
     def _rejection(self, key: str, fault: str) -> Rejected | None:
@@ -226,8 +231,10 @@ class SteppedCloud:
         refusal = self._refusal(mid, name, fault.seconds)
         if refusal is None and name not in {"", "freeze", "delay"}:
             refusal = NotApplied("read_timeout" if name in _SLOW else "reset", "no answer")
-        answer = refusal or read()
+        answer, date, sent = refusal or read(), self._date(), self._calls.clock.boottime()
         self._calls.reply(seconds=CALL if name in _SLOW else None)
+        if refusal is None:
+            self._clocks.note_service(date, sent)
         return answer
 
     def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
@@ -255,6 +262,9 @@ class SteppedCloud:
         """See sfmc_import.ports.MarketingCloud.runs."""
         return self._query(mid, "runs", lambda: {row.task_id: row for row in self._rows() if row.task_id in task_ids})
 
+    def _date(self) -> float:
+        return float(self._calls.clock.now // SECOND)
+
     def _rows(self) -> Iterator[Run]:
         return self._cloud.rows(self._calls.clock.now)
 
@@ -273,7 +283,8 @@ def open_deps(
     plan: Plan, ledger: RedisLedger, cloud: Cloud, calls: Calls, policies: Callable[[str, str], Policy]
 ) -> Deps:
     """What one worker process has: a cache of definitions of its own, over the ledger that all share."""
-    port = SteppedCloud(cloud, calls, ledger.quota(QUOTA))
+    clocks = Clocks(calls.clock.boottime, calls.clock.wall)
+    port = SteppedCloud(cloud, calls, ledger.quota(QUOTA), clocks)
 
     def chance() -> float:
         return unit(plan.seed, 3, calls.step)
@@ -282,7 +293,7 @@ def open_deps(
         marketing_cloud=port,
         ledger=ledger,
         definitions=CachedDefinitions(port, ttl=300.0, clock=calls.clock.boottime),
-        clock=calls.clock,
+        clock=clocks,
         retry_call=retry_call(IN_CALL, sleep=calls.sleep, chance=chance),
         retry_ledger=retry_call(LEDGER, sleep=calls.sleep, chance=chance),
         policies=policies,

@@ -107,6 +107,18 @@ def test_a_start_waits_until_it_is_past_midnight_on_the_clock_of_redis_and_on_th
     assert system.cloud.performs == []
 
 
+def test_a_start_waits_until_it_is_past_midnight_at_marketing_cloud_too(system: System):
+    system.world.advance(until_midnight(system) - 150)
+    system.redis_is_ahead(-180.0)
+    system.submit(dated(system, "a"))
+    system.work()
+
+    assert (names(system, "a")[-1], last(system, "a")["code"]) == ("retrying", "near_midnight")
+    system.live()
+    assert names(system, "a")[-1] == "rejected"
+    assert system.cloud.performs == []
+
+
 def test_near_midnight_the_old_file_is_rejected_when_the_day_is_over(system: System):
     system.world.advance(until_midnight(system) - 30)
     system.submit(dated(system, "a"))

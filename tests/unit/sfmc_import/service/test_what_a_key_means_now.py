@@ -149,7 +149,7 @@ def test_a_run_may_be_one_of_another_definition_where_that_has_the_key_now(
 
 
 def look(*, is_last: bool = True, object_id: str | None = "one") -> Reconcile:
-    return Reconcile(lease=LEASE, known=frozenset(), is_last=is_last, object_id=object_id)
+    return Reconcile(lease=LEASE, now=0.0, known=frozenset(), is_last=is_last, object_id=object_id)
 
 
 @pytest.mark.parametrize(
