@@ -27,10 +27,7 @@ class LedgerUnavailableError(SfmcImportError):
 
 
 class NotConfirmedError(LedgerUnavailableError):
-    """Redis has what was recorded, or had it, and neither disk nor replicas have confirmed that: it may be lost yet.
-
-    `is_recorded`: Redis has it still.
-    """
+    """Redis has what was recorded (`is_recorded`) or had it, unconfirmed by disk or replicas: it may be lost yet."""
 
     def __init__(self, text: str, *, is_recorded: bool = True) -> None:
         super().__init__(text)
@@ -104,10 +101,9 @@ class Ledger(Protocol):
         ...
 
     def confirm(self, request_ids: Collection[str]) -> None:
-        """Return once disk or replicas have these records and all that was written before, as SFMC_DURABILITY asks.
+        """Return once disk or replicas have these records and all of before, as SFMC_DURABILITY asks, if it does.
 
         Raises LedgerUnavailableError where they do not confirm it now, or where the ledger lacks one of the records.
-        Without durability nothing is asked.
         """
         ...
 
@@ -301,8 +297,7 @@ class Ledger(Protocol):
 
         With a Task.ID it is `started` and followed; without one window, file and source event are free again.
         False when the request stands elsewhere, or the run belongs to another one; None when another operator has said
-        the same before, or that nothing was started: a moment ago, or and it was replayed since. `force` says the run
-        all the same.
+        the same before, or that nothing was started (a moment ago, or it was replayed since). `force` takes the run.
         """
         ...
 
@@ -406,7 +401,7 @@ class Clock(Protocol):
         ...
 
     def note_redis(self, time: float, asked: float) -> None:
-        """Note the time that Redis gave now, in seconds since 1970, and was `asked` for at that boottime."""
+        """Note the time that Redis gave now, and was `asked` for at that boottime."""
         ...
 
     def between(self, moment: float) -> Between:
@@ -476,10 +471,7 @@ class TokenName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TokenLook:
-    """What a look for a shared token found: a sealed token, the right to ask for one, or that another process asks.
-
-    `now` is the time of Redis in ms. With `strange` there was a text that is no sealed token.
-    """
+    """A sealed token, the right to ask for one, or that another process asks, `now` in ms; `strange` is no token."""
 
     kind: Literal["token", "lease", "wait"]
     now: int
