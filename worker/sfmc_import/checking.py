@@ -91,16 +91,13 @@ class Ahead:
         return counts, -min(others), max(others)
 
 
-AGREEING = Ahead()
-
-
 def check(
-    definition: Definition, first: FirstRead | None, file: FileAtUse, now: float, days: Days, ahead: Ahead = AGREEING
+    definition: Definition, first: FirstRead | None, file: FileAtUse, now: float, days: Days, ahead: Ahead | None = None
 ) -> Verdict:
     """Compare a definition, as it is now, with the request: its file, and the definition as it was read `first`.
 
-    `now` is in seconds since 1970, and other clocks are `ahead` of it: between midnight on the one and on the other
-    the name must hold on both sides. A request without a file asks for whatever the definition imports now.
+    `now` is in seconds since 1970, other clocks may be `ahead` of it: between midnight on the one and the other the
+    name must hold on both sides. A request without a file asks for whatever the definition imports now.
     """
     file_name, modified_at = file
     if file_name is None:
@@ -108,7 +105,7 @@ def check(
     changes = _changes(first, definition)
     if changes:
         return Mismatch(f"the definition is not what it was when it was read for the request: {changes}")
-    counts, behind, before = ahead.day_clock()
+    counts, behind, before = (ahead or Ahead()).day_clock()
     named = _check_name(definition.file_spec or "", file_name, now + counts, days, (behind, before))
     aged = _check_age(definition, modified_at, now)
     if isinstance(named, Holds) and isinstance(aged, Holds):

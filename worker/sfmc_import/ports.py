@@ -5,10 +5,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from sfmc_import.checking import Days
-from sfmc_import.clocks import Between
 from sfmc_import.errors import SfmcImportError
 from sfmc_import.faults import Fault, NotApplied, Rejected
 from sfmc_import.file_format import FileDescription
@@ -20,6 +19,9 @@ from sfmc_import.runs import Accepted, Definition, FileLocation, Run, Unexpected
 from sfmc_import.states import Decision, DueRequest, Followed, Lease, Reply, Result, Turn
 
 Refusal = NotApplied | Rejected
+
+if TYPE_CHECKING:
+    from sfmc_import.clocks import Between
 
 
 class LedgerUnavailableError(SfmcImportError):
@@ -404,7 +406,7 @@ class Clock(Protocol):
         """Note the time that Redis gave now, and was `asked` for at that boottime."""
         ...
 
-    def between(self, moment: float) -> Between:
+    def between(self, moment: float) -> "Between":
         """Say when a moment that Redis has noted was by the clock of Marketing Cloud: none of both is trusted."""
         ...
 

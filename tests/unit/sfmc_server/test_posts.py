@@ -6,13 +6,11 @@ import socket
 import threading
 import zlib
 from collections.abc import AsyncIterator, Sequence
-from uuid import uuid5
 
 import orjson
 import pytest
 
 from sfmc_import.client import NotTaken, Submission, SubmitResult
-from sfmc_producers.submitter import FILES_NAMESPACE
 from sfmc_server.answers import Answer, RefusedError
 from sfmc_server.authentication import Received
 from sfmc_server.bodies import Budget
@@ -219,7 +217,7 @@ def test_no_post_waits_for_one_that_is_long_or_packed_and_came_with_it(headers: 
 def test_a_file_both_of_whose_ids_are_taken_is_set_aside(push: Push) -> None:
     push.post(posts.cloudevent())
     [(usual, request)] = push.client.requests.items()
-    for each in (usual, str(uuid5(FILES_NAMESPACE, f"{usual}\nsecond"))):
+    for each in (usual, push.client.own_id(usual)):
         push.client.requests.pop(each, None)
         push.client.submit(request_id=each, file=request.file, customer_key="other", mid=push.client.mid)
 

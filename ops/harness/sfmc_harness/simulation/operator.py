@@ -48,6 +48,8 @@ class Console:
     redis: str = ""
     broker: str = ""
     client_id: str = "simulated"
+    durability: str = "none"
+    time_zone: str = "UTC"
     username: str = ""
 
     def policy(self, _mid: str, _customer_key: str) -> Policy:
