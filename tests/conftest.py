@@ -1,10 +1,12 @@
 """For every test: its layer as a marker, a clean environment, a sealed network, a real Valkey, nothing left behind."""
 
+import gc
 import logging
 import os
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis as redis_py
@@ -25,6 +27,8 @@ EXAMPLES = {"unit": 10, "thorough": 1000}
 
 scrub_environment(os.environ)
 seal()
+# What is collected stays to the end: looking through it again and again costs a third of the collection.
+gc.disable()
 # A shell ignores Ctrl-C for what it starts in the background, and the children of these tests would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # How fast examples are made says something about the machine, nothing about the code.
@@ -52,10 +56,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         layer = item.path.relative_to(TESTS).parts[0]
         if layer in LAYERS:
             item.add_marker(layer)
+        if layer == "e2e" and any(each[-1].scope == "module" for each in fixtures_of(item)):
+            # A whole system belongs to the tests of such a module: one process runs them, with `--dist loadgroup`.
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     if "nightly" not in config.option.markexpr:
         nightly = [item for item in items if item.get_closest_marker("nightly")]
         items[:] = [item for item in items if not item.get_closest_marker("nightly")]
         config.hook.pytest_deselected(items=nightly)
+
+
+def fixtures_of(item: pytest.Item) -> Iterable[Sequence[pytest.FixtureDef[Any]]]:
+    """Give the definitions of the fixtures that a test uses, by name; what is no function uses none."""
+    return item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+
+
+def pytest_collection_finish() -> None:
+    """From now on only what tests make is looked through."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

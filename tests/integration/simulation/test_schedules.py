@@ -16,10 +16,15 @@ from tests.support.mutants.scripts import reading
 from tests.support.mutants.wrong_scripts import Mutant
 
 PLANS = Path(__file__).with_name("plans")
-STEPS = 60
+STEPS, FEW_STEPS = 60, 20
+"""How long faults and happenings come; with what follows a schedule has some 190 steps, or 130."""
+
 SCHEDULES = 100
-PARTS = 20
+PARTS, LONG_PARTS = 20, 5
 """2,000 schedules in all; each part is a test, so that the processes of a test run share them."""
+
+LONG = [pytest.param(part, STEPS, marks=[pytest.mark.nightly] * (part >= LONG_PARTS)) for part in range(PARTS)]
+SHORT = [pytest.param(part, FEW_STEPS) for part in range(LONG_PARTS, PARTS)]
 RAISED = PLANS / "a_request_that_looks_itself_after_a_limit_was_raised.json"
 WENT_BACK = PLANS / "what_waits_when_the_clock_of_redis_goes_back.json"
 ORDERED_BY_TIMES = PLANS / "a_file_that_came_after_the_clock_went_back.json"
@@ -35,9 +40,9 @@ def store() -> Iterator[Store]:
         yield opened
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_no_schedule_breaks_a_promise(store: Store, part: int, record_property):
-    tally = run_seeds(store, range(part * SCHEDULES, (part + 1) * SCHEDULES), STEPS)
+@pytest.mark.parametrize(("part", "steps"), [*LONG, *SHORT])
+def test_no_schedule_breaks_a_promise(store: Store, part: int, steps: int, record_property):
+    tally = run_seeds(store, range(part * SCHEDULES, (part + 1) * SCHEDULES), steps)
 
     assert not tally.failed, f"seed {tally.failed[0][0].seed}: {as_text(tally.failed[0][1])}"
     record_property("cases", tally.schedules)
