@@ -52,6 +52,8 @@ EXPORTS = {
     "browser.lock": ("--only-group", "browser"),
 }
 MAX_TEST_PROCESSES = 4
+COMPILE = "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=2, workers=0)"
+"""What some packages have for other Pythons does not compile, and is left out."""
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -206,9 +208,11 @@ def steps_with_pip() -> list[list[str]]:
         package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
         sys.exit(f"this Python cannot make environments: apt install {package} (Debian, Ubuntu), or install uv")
     install = [*pip, "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    # The lock file names all that is needed: there is nothing to resolve. All cores compile, where pip would use one.
     return [
         venv,
-        [*install, "--require-hashes", "-r", str(LOCK)],
+        [*install, "--no-deps", "--no-compile", "--require-hashes", "-r", str(LOCK)],
+        [str(PYTHON), "-c", COMPILE, str(ENVIRONMENT)],
         [*install, "--no-deps", "--no-build-isolation", "--no-index", *editable()],
     ]
 
