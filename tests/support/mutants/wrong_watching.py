@@ -24,8 +24,11 @@ WATCHING = (
     Mutant("upkeep", "(watcher == a.watcher and not found[field])", "not found[field]"),
     Mutant("upkeep", "(watcher == a.watcher and not found[field])", "false"),
     Mutant("upkeep", "if int(at) + cfg.probe_ttl <= now or", "if"),
-    Mutant("upkeep", "keep(waits_key(), cfg.probe_ttl)", ""),
-    Mutant("upkeep", "    remember_waits(a.text)\n", ""),
+    Mutant("upkeep", "if next(found) then keep(key, cfg.probe_ttl) end", ""),
+    Mutant("upkeep", "do remember_waits(a.places[i], folder) end", "do end"),
+    Mutant("upkeep", "return watcher == a.watcher and int(at)", "return int(at)"),
+    Mutant("upkeep", "int(at) + NOTED_EVERY > now and ", ""),
+    Mutant("upkeep", " and int(since) <= begun", " and true"),
     Mutant(
         "processes", "local function note_last_seen()\n", "local function note_last_seen()\n  if true then return end\n"
     ),

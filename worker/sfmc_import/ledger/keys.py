@@ -21,7 +21,7 @@ from sfmc_import.ledger.schema import (
     SUSPECT,
     TASK,
 )
-from sfmc_import.ledger.watching_keys import FOLDERS, LAST_SEEN, WATCHERS
+from sfmc_import.ledger.watching_keys import FOLDERS, LAST_SEEN, WAITS, WATCHERS, place_of_waits
 from sfmc_import.request import DEFAULT_PREFIX
 
 
@@ -110,6 +110,10 @@ class Keys:
     def delivery(self, place: str) -> str:
         """What is delivered under a name of a target."""
         return self.name_of(DELIVERY, place)
+
+    def waits(self, location: str) -> str:
+        """Since when files of a folder wait."""
+        return self.name_of(WAITS, place_of_waits(location))
 
     def lock_out(self, target: str) -> str:
         """When a target refused a login."""

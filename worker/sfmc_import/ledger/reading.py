@@ -15,7 +15,7 @@ from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.loss_keys import LOSS
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
-from sfmc_import.ledger.watching_keys import BROKER_AWAY, CLOCKS, FULL, LAST_SEEN, WAITS, clock_said, is_old_clock
+from sfmc_import.ledger.watching_keys import BROKER_AWAY, CLOCKS, FULL, LAST_SEEN, clock_said, is_old_clock
 from sfmc_import.processes import Heard, Running, heard, running
 from sfmc_import.request import FileInfo, fold_key
 
@@ -374,9 +374,18 @@ class LedgerReader:
         """Give what each live watcher says of its folders: their state, and the files that wait, since when."""
         with redis_errors():
             said: Mapping[bytes, bytes] = self._client.hgetall(self.keys.watchers)
-            waits = self._client.hgetall(self.keys.name_of(WAITS)) if said else {}
-        begun = {tuple(orjson.loads(field)): int(text.split()[0]) / 1000 for field, text in waits.items()}
-        return [_watcher(watcher.decode(), text, begun) for watcher, text in sorted(said.items())]
+        noted = [(watcher.decode(), *_noted_folders(text)) for watcher, text in sorted(said.items())]
+        begun = self._begun({str(each.get("location")) for _, _, folders in noted for each in folders})
+        return [_watcher(*each, begun) for each in noted]
+
+    def _begun(self, locations: Collection[str]) -> "_Begun":
+        """Read since when something waits in folders: by location, name and reason."""
+        with redis_errors(), self._client.pipeline(transaction=False) as pipe:
+            for each in sorted(locations):
+                pipe.hgetall(self.keys.waits(each))
+            waits = pipe.execute() if locations else []
+        every = (item for found in waits for item in found.items())
+        return {tuple(orjson.loads(field)): int(text.split()[0]) / 1000 for field, text in every}
 
     def folders_seen(self) -> list[SeenFolder]:
         """Give each folder that a watcher has read, by whom and when last; also those that are read now."""
@@ -437,11 +446,13 @@ _Begun = Mapping[tuple[Any, ...], float]
 """Since when something waits, also before its watcher was started anew: by folder, file and reason."""
 
 
-def _watcher(name: str, said: bytes, begun: _Begun) -> dict[str, Any]:
+def _noted_folders(said: bytes) -> tuple[float, list[dict[str, Any]]]:
     at, _, text = said.partition(b" ")
-    seconds = int(at) / 1000
-    folders = [_folder(each, seconds, begun) for each in orjson.loads(text)]
-    return {"watcher": name, "seen_at": seconds, "folders": folders}
+    return int(at) / 1000, orjson.loads(text)
+
+
+def _watcher(name: str, seconds: float, folders: Iterable[dict[str, Any]], begun: _Begun) -> dict[str, Any]:
+    return {"watcher": name, "seen_at": seconds, "folders": [_folder(each, seconds, begun) for each in folders]}
 
 
 def _folder(noted: dict[str, Any], at: float, begun: _Begun) -> dict[str, Any]:

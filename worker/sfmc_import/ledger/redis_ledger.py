@@ -43,6 +43,7 @@ from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.notification_keys import REPLIES, read_reply
 from sfmc_import.ledger.scripts import source
+from sfmc_import.ledger.watching_keys import place_of_waits
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
@@ -434,7 +435,8 @@ class RedisLedger:
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:
         """Keep for a while what a watcher says of its folders; None when it ends."""
         text = None if folders is None else as_json(folders).decode()
-        self._run("note_folders", {"watcher": watcher, "text": text})
+        places = [place_of_waits(str(each.get("location"))) for each in folders or ()]
+        self._run("note_folders", {"watcher": watcher, "text": text, "places": places})
 
     def write_probe(self, who: str, count: int, call: float = 0.0) -> bool:
         """See sfmc_import.ports.Ledger.write_probe."""

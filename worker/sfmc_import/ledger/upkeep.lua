@@ -237,8 +237,9 @@ local function remember_folders(text, how, other)
   keep(folders_key(), cfg.folders_ttl)
 end
 
--- Only a wait of so many seconds is remembered.
-local LONG_WAIT = 15
+-- Only a wait of so many seconds is remembered. What is said again is noted anew only after so many ms: a watcher reports
+-- each second while something changes, up to some thousand files.
+local LONG_WAIT, NOTED_EVERY = 15, 300000
 
 local function add_wait(found, location, name, reason, age)
   local seconds = tonumber(present(age) or 0)
@@ -247,32 +248,37 @@ local function add_wait(found, location, name, reason, age)
   if #field <= LONGEST_FOLDER then found[field] = now - math.floor(seconds * 1000) end
 end
 
--- Since when, in ms, each folder has been in its state, and each of its files has waited.
-local function waits_in(text)
+-- Since when, in ms, a folder has been in its state, and each of its files has waited.
+local function waits_in(folder)
   local found = {}
-  for _, folder in ipairs(cjson.decode(text)) do
-    add_wait(found, folder.location, '', folder.state, folder.age)
-    for _, file in ipairs(present(folder.files) or {}) do add_wait(found, folder.location, file.name, file.reason, file.age) end
-  end
+  add_wait(found, folder.location, '', folder.state, folder.age)
+  for _, file in ipairs(present(folder.files) or {}) do add_wait(found, folder.location, file.name, file.reason, file.age) end
   return found
 end
 
--- Remembers since when something waits, for a watcher that is started anew. What its watcher says no more is over; what
--- another one said may wait still, until that is too long ago.
-local function remember_waits(text)
-  local found = waits_in(text)
-  for field, said in pairs(record(waits_key())) do
+-- Whether a wait stands there as it is, said by this watcher a moment ago.
+local function is_noted(since, at, watcher, begun)
+  return watcher == a.watcher and int(at) + NOTED_EVERY > now and int(since) <= begun
+end
+
+-- Remembers since when something waits in a folder, for a watcher that is started anew. What its watcher says no more is
+-- over; what another one said may wait still, until that is too long ago. A key for each folder: no report reads others.
+local function remember_waits(place, folder)
+  local key, found = waits_key(place), waits_in(folder)
+  for field, said in pairs(record(key)) do
     local since, at, watcher = string.match(said, '^(%d+) (%d+) (.*)$')
     if int(at) + cfg.probe_ttl <= now or (watcher == a.watcher and not found[field]) then
-      redis.call('HDEL', waits_key(), field)
+      redis.call('HDEL', key, field)
+    elseif found[field] and is_noted(since, at, watcher, found[field]) then
+      found[field] = nil
     elseif found[field] then
       found[field] = math.min(found[field], int(since))
     end
   end
   for field, since in pairs(found) do
-    redis.call('HSET', waits_key(), field, str(since) .. ' ' .. str(now) .. ' ' .. a.watcher)
+    redis.call('HSET', key, field, str(since) .. ' ' .. str(now) .. ' ' .. a.watcher)
   end
-  keep(waits_key(), cfg.probe_ttl)
+  if next(found) then keep(key, cfg.probe_ttl) end
 end
 
 -- Keeps what a watcher says of its folders, and forgets what others said too long ago; without a text it ends.
@@ -286,7 +292,7 @@ function steps.note_folders()
     redis.call('HDEL', watchers_key(), a.watcher)
   else
     remember_folders(a.text, 'watched ', 'stopped ')
-    remember_waits(a.text)
+    for i, folder in ipairs(cjson.decode(a.text)) do remember_waits(a.places[i], folder) end
     redis.call('HSET', watchers_key(), a.watcher, str(now) .. ' ' .. a.text)
     keep(watchers_key(), cfg.watch_ttl)
   end

@@ -1,5 +1,7 @@
 """What is known of folders and of those who watch them, of schedules, and of processes that run no more."""
 
+from hashlib import sha1
+
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
 from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 
@@ -53,17 +55,18 @@ LOOKS = Key(
 WAITS = Key(
     name="waits",
     letter="waits",
+    parts=("place",),
     redis_type="hash",
     ttl=("probe_ttl",),
     fields=(
         Field(
             name=ANY,
             meaning="location of a folder, name of a file or nothing, and reason or state as JSON → since when in ms,"
-            " when that was said last in ms, and by which watcher",
+            " when that was noted last in ms, and by which watcher",
         ),
     ),
-    meaning="Since when files wait, and folders are in trouble, for 15 seconds or more: also after a restart of their"
-    " watcher. The time counts from the newest.",
+    meaning="Since when files of a folder wait, and it is in trouble, for 15 seconds or more: also after a restart of"
+    " its watcher. `place` is a digest of its location. The time counts from the newest.",
 )
 CLOCKS = Key(
     name="clocks",
@@ -83,6 +86,11 @@ OWN_IDS = Key(
     meaning="A secret from which the ids of ticks and files are made whose usual id another request has taken. Bounded:"
     " one key.",
 )  # fmt: skip
+
+
+def place_of_waits(location: str) -> str:
+    """Give what stands for the location of a folder, which may be long, in the name of a key."""
+    return sha1(location.encode(), usedforsecurity=False).hexdigest()
 
 
 def clock_said(text: bytes) -> tuple[float, float]:
