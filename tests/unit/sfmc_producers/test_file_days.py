@@ -1,18 +1,15 @@
 """Which day the date in a name means near midnight, while clocks are apart: the same that a worker would let start."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sfmc_import.checking import Ahead, Days, Mismatch, check, days_of
+from sfmc_import.checking import Days
 from sfmc_import.clocks import Clocks
 from sfmc_import.definitions import CachedDefinitions
-from sfmc_import.file_spec import resolve
 from sfmc_import.outlook import Standing
 from sfmc_import.policy import Policy
 from sfmc_import.request import FileInfo
@@ -131,24 +128,6 @@ def test_where_marketing_cloud_is_not_heard_redis_and_the_machine_say_the_day(
     found = Place(8.0, redis, machine, is_heard=False).route(TODAY)
 
     assert isinstance(found, Routed) == is_taken
-
-
-@given(
-    st.floats(-200_000, 200_000),
-    st.floats(-700, 700),
-    st.none() | st.floats(-700, 700) | st.just(28800.0),
-    st.sampled_from([0.0, 60.0, 21600.0]),
-    st.integers(-3, 3),
-)
-def test_a_name_is_selected_on_just_the_days_on_which_a_worker_does_not_refuse_it(
-    after: float, worker: float, service: float | None, margin: float, offset: int
-):
-    days, now, ahead = Days(zone=ZoneInfo("UTC"), margin=margin), MIDNIGHT.timestamp() + after, Ahead(worker, service)
-    day = date(2026, 3, 8) + timedelta(days=offset)
-
-    verdict = check(Definition(customer_key="k", file_spec=SPEC), None, (resolve(SPEC, day), None), now, days, ahead)
-
-    assert (day in days_of(now, days, ahead)) == (not isinstance(verdict, Mismatch))
 
 
 def test_file_specs_that_are_kept_for_a_second_are_read_for_the_day_that_begins_meanwhile():
