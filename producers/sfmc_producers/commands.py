@@ -180,7 +180,7 @@ def _start_logging(settings: Settings, *, as_json: bool, stream: BinaryIO | None
 
 
 def _routing_rules(settings: Settings, follow: WatchFile) -> RoutingRules:
-    from sfmc_import.bootstrap import open_definitions  # noqa: PLC0415 - the SOAP library, which `start` does not need
+    from sfmc_import.bootstrap import open_clock, open_definitions  # noqa: PLC0415 - the SOAP library, only here
     from sfmc_producers.delivery.opening import open_targets, require_keys  # noqa: PLC0415 - as above
 
     problems: list[str] = []
@@ -188,10 +188,13 @@ def _routing_rules(settings: Settings, follow: WatchFile) -> RoutingRules:
     with noted(problems):
         require_keys(settings.routes, targets)
     require_none(problems)
+    clock = open_clock()
     return RoutingRules(
-        definitions=open_definitions(settings, "watcher"),
+        definitions=open_definitions(settings, "watcher", clock),
         routes=settings.routes,
         time_zone=settings.time_zone,
+        margin=settings.midnight_margin,
+        clock=clock,
         max_age=settings.definition_check_ttl,
         targets=targets,
     )

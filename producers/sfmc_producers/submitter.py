@@ -2,20 +2,20 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
-from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 import structlog
 
+from sfmc_import.checking import Days
 from sfmc_import.circuits import failed_code
-from sfmc_import.client import NotTaken, Submission, SubmitResult
+from sfmc_import.client import NotTaken, SubmitResult
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
-from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.ports import Clock, LedgerUnavailableError
 from sfmc_import.request import BadRequestError, FileInfo, IdTakenError
 from sfmc_import.routing import AmbiguousRoute, Deliver, FileSpecs, Route, Routed, Routes, Routing, Tried, Unrouted
 from sfmc_import.runs import Definition
@@ -27,14 +27,14 @@ from sfmc_producers.delivery.job import UNUSABLE, Job
 from sfmc_producers.delivery.locations import is_location, located
 from sfmc_producers.delivery.names import name_problem
 from sfmc_producers.delivery.records import Held
+from sfmc_producers.file_days import FileDays
+from sfmc_producers.file_ids import own_event, request_id_of, submission, submitted_as
 from sfmc_producers.ledger import Ledger
 from sfmc_producers.preflight import Checked
 from sfmc_producers.reporting import describe_old
 
 log = structlog.get_logger(__name__)
 
-# A name space of our own, so that no other program's uuid5 of the same text is equal.
-FILES_NAMESPACE = UUID("5b2f7a2e-3c1d-5e0b-9a57-6f1f4c7d8e90")
 MOST_SOUND = 100_000
 # Routes that can never work are found on any day.
 ANY_DAY = date(2000, 1, 1)
@@ -49,43 +49,12 @@ class InvalidRequest:
     problems: tuple[str, ...]
 
 
-def own_event(file_info: FileInfo, event_id: str | None) -> str | None:
-    """Give the event id where it is the identity: a file with a fingerprint is seen in other ways, too."""
-    return None if file_info.has_fingerprint else event_id
-
-
-def request_id_of(file_info: FileInfo, target: Routed, event_id: str | None = None) -> str:
-    """Give the id that every watcher gives this file_info, today and after a restart; the ledger then takes it once."""
-    parts = (target.mid, target.customer_key, file_info.fingerprint, file_info.content_hash or "")
-    own = () if event_id is None else (event_id,)
-    return str(uuid5(FILES_NAMESPACE, "\n".join((*parts, *own))))
-
-
-def _submission(file_info: FileInfo, target: Routed, event_id: str | None, source: str) -> Submission:
-    own = own_event(file_info, event_id)
-    return {
-        "customer_key": target.customer_key,
-        "mid": target.mid,
-        "file": file_info,
-        "source": source,
-        "event_id": own,
-        "priority": target.priority,
-        "request_id": request_id_of(file_info, target, own),
-    }
-
-
-def submitted_as(file_info: FileInfo, target: Routed) -> FileInfo:
-    """Give the file under its name at a target; fingerprint and request id stay those of its name at arrival."""
-    if target.deliver is None or target.deliver.name == file_info.name:
-        return file_info
-    return replace(file_info, name=target.deliver.name, arrived_as=file_info.arrived_as or file_info.name)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingRules:
     """How files find their definition: the routes of the policy file, else the FileSpecs of the business unit.
 
-    `time_zone` is that of the account, for the dates in patterns, `targets` are where routes deliver to. The
+    `time_zone` is that of the account, for the dates in patterns, and `margin` how near to its midnight a file may be
+    named for either day; `clock` says how far apart clocks are. `targets` are where routes deliver to. The
     FileSpecs are at most `max_age` seconds old: a definition that selected a file before would refuse it, and the one
     that selects it now would not start.
     """
@@ -93,6 +62,8 @@ class RoutingRules:
     definitions: CachedDefinitions
     routes: Sequence[Route] = ()
     time_zone: str = "UTC"
+    margin: float = 0.0
+    clock: Clock | None = None
     max_age: float = 10.0
     targets: Mapping[str, Target] = field(default_factory=dict)
 
@@ -121,8 +92,9 @@ class Submitter:
     def __init__(
         self, client: Ledger, rules: RoutingRules, clock: Callable[[], float], now: Callable[[], datetime]
     ) -> None:
-        self._client, self._rules, self._clock, self._now = client, rules, clock, now
-        self._routes = (ANY_DAY, self._read_routes(ANY_DAY))
+        self._client, self._rules, self._clock = client, rules, clock
+        self.days = FileDays(Days(zone=ZoneInfo(rules.time_zone), margin=rules.margin), now, rules.clock)
+        self._routes = {ANY_DAY: self._read_routes(ANY_DAY)}
         self._times = Circuit("time of Redis", clock)
         self._ledger, self._confirming = Circuit("ledger", clock), Circuit("confirmation of the ledger", clock)
         self._notes = Circuit("report of folders", clock)
@@ -139,18 +111,22 @@ class Submitter:
 
     def route(self, file_info: FileInfo, mid: str | None) -> Routing | None:
         """Find the definition: explicit routes, then the FileSpecs of the business unit."""
-        today = self._times.call(self._today)
-        if today is None:
+        days = self._times.call(self.days.read)
+        if days is None:
             return None
-        found = self._routes_on(today).find(file_info.location, file_info.name)
+        found = self._routes_on(days[0]).find(file_info.location, file_info.name)
         if found is not None:
             return found
-        specs = self._specs_of(mid or self._client.mid, today)
-        return specs.find(file_info.name) if specs else None
+        specs = self._specs_of(mid or self._client.mid)
+        # Anew: the answer that they were in may be the first that named the time of Marketing Cloud.
+        days = self._times.call(self.days.read)
+        return None if specs is None or days is None else self._routed(file_info, specs, days)
 
-    def explain(self, file_info: FileInfo) -> list[Tried]:
-        """Say what each explicit route up to the first that matches says to this file."""
-        return self._routes_on(self._today()).explain(file_info.location, file_info.name)
+    def explain(self, file_info: FileInfo, routing: Routing | None) -> list[Tried]:
+        """Say what each explicit route up to the first that matches says to this file, which was routed so."""
+        tried = [self._routes_on(day).explain(file_info.location, file_info.name) for day in self.days.read()]
+        is_by_route = isinstance(routing, Routed) and routing.by == "route"
+        return next((each for each in tried if is_by_route and each[-1:] and each[-1].target), tried[0])
 
     @property
     def is_ledger_waiting(self) -> bool:
@@ -247,7 +223,7 @@ class Submitter:
     def _find(
         self, file_info: FileInfo, target: Routed, source: str, own: str | None
     ) -> SubmitResult | Refused | Literal["new"]:
-        given = _submission(file_info, target, own, source)
+        given = submission(file_info, target, own, source)
         usual = request_id_of(file_info, target, own)
         for choose in (str, self._client.own_id):
             request_id = choose(usual)
@@ -358,7 +334,7 @@ class Submitter:
         answers: list[SubmitResult | NotTaken] = []
 
         def act() -> None:
-            answers.extend(self._client.submit_many([_submission(*each, source) for each in files]))
+            answers.extend(self._client.submit_many([submission(*each, source) for each in files]))
             for answer in answers:
                 if isinstance(answer, ServiceUnavailableError):
                     raise answer
@@ -403,7 +379,7 @@ class Submitter:
 
     def _submit(self, file_info: FileInfo, target: Routed, source: str, event_id: str | None) -> SubmitResult:
         """Submit under the id that the file always has; where another request has taken that, under one of its own."""
-        given = _submission(file_info, target, event_id, source)
+        given = submission(file_info, target, event_id, source)
         try:
             return self._client.submit(**given)
         except IdTakenError:
@@ -467,7 +443,15 @@ class Submitter:
         self._client.note_folders(watcher, folders)
         return True
 
-    def _specs_of(self, mid: str, today: date) -> FileSpecs | None:
+    def _routed(self, file_info: FileInfo, specs: FileSpecs, days: Sequence[date]) -> Routing:
+        """Find the definition on the day that counts; only where it has none, on the other side of midnight."""
+        for day in days:
+            found = self._routes_on(day).find(file_info.location, file_info.name) or specs.find(file_info.name, day)
+            if found is not None:
+                return found
+        return specs.why_none(file_info.name, days)
+
+    def _specs_of(self, mid: str) -> FileSpecs | None:
         taken, specs = self._specs.get(mid, (0.0, None))
         if specs is not None and self._clock() - taken < SPECS_FRESH_FOR:
             return specs
@@ -475,7 +459,7 @@ class Submitter:
         definitions = circuit.call(lambda: self._read_definitions(mid))
         if definitions is None:
             return None
-        specs = FileSpecs(definitions, mid, today)
+        specs = FileSpecs(definitions, mid)
         self._specs[mid] = (self._clock(), specs)
         return specs
 
@@ -489,12 +473,12 @@ class Submitter:
         return found
 
     def _routes_on(self, today: date) -> Routes:
-        if self._routes[0] != today:
-            self._routes = (today, self._read_routes(today))
-        return self._routes[1]
+        found = self._routes.get(today)
+        if found is None:
+            found = self._read_routes(today)
+            # Near midnight two days are asked for in turn.
+            self._routes = {**dict([*self._routes.items()][-1:]), today: found}
+        return found
 
     def _read_routes(self, today: date) -> Routes:
         return Routes(self._rules.routes, self._client.mid, today)
-
-    def _today(self) -> date:
-        return self._now().astimezone(ZoneInfo(self._rules.time_zone)).date()

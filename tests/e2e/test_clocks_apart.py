@@ -60,3 +60,24 @@ def test_the_file_of_the_day_at_marketing_cloud_is_imported_where_it_is_another_
         completed = stack.await_event("completed", request_id)
 
         assert completed["data"]["rows_total"] == 1
+
+
+def test_the_file_of_the_day_at_marketing_cloud_is_taken_from_a_stream_where_it_is_another_day_there(tmp_path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[source]]\nname = "drop"\nkind = "stream"\nkey = "drop:arrivals"\n')
+    with running_system({"SFMC_CONFIG": str(policy)}) as stack:
+        control = stack.sandbox.control
+        local = datetime.fromisoformat(control.set_before_midnight(7200.0))
+        control.advance(14400.0)
+        name = f"daily_{local + timedelta(days=1):%Y%m%d}.csv"
+        stack.worker()
+        stack.beat()
+        control.define("daily", FileSpec=DATED)
+        stack.sandbox.drop(name, ROWS)
+        stack.start("source", "drop")
+        event = {"file": {"location": "/in", "name": name, "version": "1"}}
+        stack.client.xadd("drop:arrivals", {"event": json.dumps(event)})
+        completed = stack.await_event("completed")
+
+        assert completed["data"]["file"]["name"] == name
+        assert completed["data"]["rows_total"] == 1

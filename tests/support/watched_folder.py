@@ -6,6 +6,7 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
+from sfmc_import.clocks import Clocks
 from sfmc_producers.folder import Folder, FolderScanner
 from sfmc_producers.stability import StabilityRule
 from sfmc_producers.submitter import RoutingRules, Submitter
@@ -18,8 +19,10 @@ LOCAL = Path("/nonexistent/mountinfo")
 class Watched:
     """A folder, its watcher and a clock that moves only in `pass_time`.
 
-    The clock that dates ctime goes beside it; `stepped` is by how many seconds it was set.
+    The clock that dates ctime goes beside it; `stepped` is by how many seconds it was set. Redis is `redis_ahead`.
     """
+
+    margin, redis_ahead = 0.0, 0.0
 
     def __init__(self, path, client, mountinfo=LOCAL, **options):
         self.path, self.client, self.now, self.mountinfo = path, client, 0.0, mountinfo
@@ -28,10 +31,15 @@ class Watched:
         self.restart()
 
     def restart(self):
-        rules = RoutingRules(definitions=self.client, routes=self.client.routes, time_zone=self.client.time_zone)
-        submitter = Submitter(self.client, rules, lambda: self.now, lambda: NOON + timedelta(seconds=self.now))
+        zone, routes = self.client.time_zone, self.client.routes
+        clock = Clocks(lambda: self.now, lambda: NOON.timestamp() + self.now)
+        rules = RoutingRules(definitions=self.client, routes=routes, time_zone=zone, margin=self.margin, clock=clock)
+        submitter = Submitter(self.client, rules, lambda: self.now, self.redis_time)
         folder = Folder(path=self.path, **self.options)
         self.watch = FolderScanner(folder, submitter, lambda: self.now, self.mountinfo, self.wall)
+
+    def redis_time(self):
+        return NOON + timedelta(seconds=self.now + self.redis_ahead)
 
     def wall(self):
         return self.began + self.now + self.stepped

@@ -105,11 +105,11 @@ def open_quota(settings: Settings, ledger: RedisLedger, role: Role, share: Share
     )
 
 
-def open_definitions(settings: Settings, role: Role) -> CachedDefinitions:
-    """Open the cache of definitions with a connection to Marketing Cloud of its own."""
+def open_definitions(settings: Settings, role: Role, clock: Clocks) -> CachedDefinitions:
+    """Open the cache of definitions with a connection to Marketing Cloud of its own; `clock` notes its time."""
     ledger = None if settings.api_url else RedisLedger(open_redis(settings), ledger_settings(settings))
     quota = None if ledger is None else open_quota(settings, ledger, role, "rest")
-    service = open_marketing_cloud(settings, quota, ledger)
+    service = open_marketing_cloud(settings, quota, ledger, clock)
     return CachedDefinitions(
         service,
         describing=service,

@@ -91,6 +91,17 @@ class Ahead:
         return counts, -min(others), max(others)
 
 
+def days_of(now: float, days: Days, ahead: Ahead) -> tuple[date, ...]:
+    """Give the days that it may be for a FileSpec: that of the clock that counts, then those across a near midnight.
+
+    A file that is named for one of these is not refused now: `check` lets it start, or wait.
+    """
+    counts, behind, before = ahead.day_clock()
+    at = now + counts
+    sides = days.day(at - days.margin - behind), days.day(at + days.margin + before)
+    return tuple(dict.fromkeys((days.day(at), *sides)))
+
+
 def check(
     definition: Definition, first: FirstRead | None, file: FileAtUse, now: float, days: Days, ahead: Ahead | None = None
 ) -> Verdict:

@@ -9,17 +9,20 @@ from typing import Any
 LACKS = "RE2, which reads regular expressions, has no look-around and no back references"
 """What those of Python have and these have not: with it a name can take hours."""
 
-_TOKEN = re.compile(
-    r"\\u(?P<short>[0-9A-Fa-f]{4})|\\U(?P<long>[0-9A-Fa-f]{8})|\\(?P<escaped>.)|(?P<begin>\[\^?\]?)|\{,(?P<most>\d*)\}|.",
-    re.DOTALL,
+_ESCAPES = (
+    r"\\u(?P<short>[0-9A-Fa-f]{4})|\\U(?P<long>[0-9A-Fa-f]{8})|(?P<kind>\\[pP](?:[A-Z]|\{\^?\w+\}))|\\(?P<escaped>.)"
 )
-_IN_SET = re.compile(
-    r"\\u(?P<short>[0-9A-Fa-f]{4})|\\U(?P<long>[0-9A-Fa-f]{8})|\\(?P<escaped>.)|(?P<end>\])|.", re.DOTALL
-)
+_TOKEN = re.compile(rf"{_ESCAPES}|(?P<begin>\[(?P<nested>\[)?\^?\]?)|\{{,(?P<most>\d*)\}}|.", re.DOTALL)
+_IN_SET = re.compile(rf"{_ESCAPES}|(?P<end>\])|(?P<nested>--|&&|\|\||~~)|(?P<bracket>\[)|.", re.DOTALL)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _MEMBERS = {"w": r"\pL\pN_", "d": r"\p{Nd}", "s": r"\t-\r\x1c-\x20\x{85}\pZ"}
 """What \\w, \\d and \\s mean in Python: letters, digits, blanks of all alphabets. In RE2 they are of ASCII alone."""
+
+
+NESTED = (
+    r"no [[, and no --, &&, || or ~~ within [], can be used: Python may read them otherwise one day; write \[ or \-"
+)
 
 
 class BadExpressionError(ValueError):
@@ -38,17 +41,20 @@ class _Found:
 
 
 class Expression:
-    """A regular expression that means what Python's `re` means by it; raises BadExpressionError for one that cannot.
+    r"""A regular expression that means what Python's `re` means by it; raises BadExpressionError for one that cannot.
 
-    RE2 compares, in one pass over the name: its time does not depend on how many ways there are to read it.
+    RE2 compares, in one pass over the name: its time does not depend on how many ways there are to read it. What Python
+    refuses is refused, but for kinds of letters such as \pL.
     """
 
     def __init__(self, pattern: str) -> None:
         re2 = _library()
         options = re2.Options()
         options.log_errors = False
+        ours, pythons = _translated(pattern)
+        _require_python(pythons)
         try:
-            self._pattern = re2.compile(_translated(pattern), options)
+            self._pattern = re2.compile(ours, options)
         except (re2.error, UnicodeEncodeError) as error:
             raise BadExpressionError(f"{_words(error)}; {LACKS}") from None
 
@@ -84,26 +90,40 @@ def _library() -> Any:
     return re2
 
 
-def _translated(pattern: str) -> str:
-    """Write an expression of Python as RE2 reads it; raises BadExpressionError for what has no equal."""
-    at, written, is_in_set = 0, list[str](), False
+def _require_python(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except (re.error, ValueError, OverflowError, RecursionError) as error:
+        raise BadExpressionError(f"Python refuses it: {error}") from None
+
+
+def _translated(pattern: str) -> tuple[str, str]:
+    """Write an expression as RE2 reads it, and as Python does; raises BadExpressionError for what has no equal.
+
+    The second differs only where Python has no kinds of letters: any of them refuses the same things beside it.
+    """
+    at, written, pythons, is_in_set = 0, list[str](), list[str](), False
     while at < len(pattern):
         token = (_IN_SET if is_in_set else _TOKEN).match(pattern, at)
         assert token is not None
         written.append(_rewritten(token, is_in_set=is_in_set))
+        pythons.append(r"\w" if token["kind"] else token[0])
         is_in_set = not token["end"] if is_in_set else bool(token["begin"])
         at = token.end()
-    return "".join(written)
+    return "".join(written), "".join(pythons)
 
 
 def _rewritten(token: re.Match[str], *, is_in_set: bool) -> str:
+    if token["nested"]:
+        raise BadExpressionError(NESTED)
     if code := token["short"] or token["long"]:
         return f"\\x{{{code}}}"
     if (escaped := token["escaped"]) is not None:
         return _in_set(escaped) if is_in_set else _alone(escaped)
     if not is_in_set and token["most"] is not None:
         return f"{{0,{token['most']}}}"
-    return token[0]
+    # With a colon behind it RE2 would read a kind of letters.
+    return r"\[" if is_in_set and token["bracket"] else token[0]
 
 
 def _alone(escaped: str) -> str:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
@@ -170,9 +170,9 @@ class _Route:
 
 
 class FileSpecs:
-    """The file names that the definitions of one business unit read today.
+    """The file names that the definitions of one business unit read on a day.
 
-    `today` is the date in the account's time zone: Marketing Cloud resolves %%YEAR%%, %%MONTH%% and %%DAY%%
+    A day is a date in the account's time zone: Marketing Cloud resolves %%YEAR%%, %%MONTH%% and %%DAY%%
     (in any case) on the day of the import and, when no such file exists, takes the nearest-dated one
     (Salesforce help article 000389700). So a file of another day is not routed: the import that it starts
     might read another file. Names are compared exactly, except that a letter with an accent is the same as one
@@ -180,50 +180,67 @@ class FileSpecs:
     not documented, so a name that differs in these alone is reported rather than started.
     """
 
-    def __init__(self, definitions: Sequence[Definition], mid: str, today: date) -> None:
-        self._mid, self._today = mid, today
+    def __init__(self, definitions: Sequence[Definition], mid: str) -> None:
+        self._mid = mid
         self._specs = {each.customer_key: each.file_spec for each in definitions if each.file_spec}
-        self._exact: dict[str, list[str]] = defaultdict(list)
-        self._folded: dict[str, list[str]] = defaultdict(list)
-        self._blank_free: dict[str, list[str]] = defaultdict(list)
+        self._days: dict[date, _Names] = {}
         self._dated: list[tuple[str, re.Pattern[str]]] | None = None
-        for key, spec in self._specs.items():
-            name = composed(resolve(spec, today))
-            self._exact[name].append(key)
-            self._folded[name.casefold()].append(key)
-            self._blank_free[_without_blanks(name)].append(key)
 
-    def find(self, name: str) -> Routing:
-        """Give the one definition that reads a file of this name today, or say why there is none."""
-        name = composed(name)
-        keys = tuple(self._exact.get(name, ()))
+    def find(self, name: str, day: date) -> Routed | AmbiguousRoute | None:
+        """Give the one definition that reads a file of this name on a day; None where none does."""
+        keys = tuple(self._names(day).exact.get(composed(name), ()))
         if len(keys) == 1:
             return Routed(customer_key=keys[0], mid=self._mid, by="file_spec")
         if keys:
             return AmbiguousRoute(customer_keys=keys, text="several definitions read a file of this name")
-        return self._near(name)
+        return None
 
-    def _near(self, name: str) -> Unrouted:
-        if keys := tuple(self._folded.get(name.casefold(), ())):
+    def why_none(self, name: str, days: Sequence[date]) -> Unrouted:
+        """Say why none reads a file of this name, on any of the days that it may be now."""
+        name, today = composed(name), self._names(days[0])
+        if keys := tuple(today.folded.get(name.casefold(), ())):
             text = "a FileSpec has this name in other upper and lower case"
             return Unrouted(reason="case_differs", text=text, customer_keys=keys)
         if keys := tuple(key for key, shape in self._shapes() if shape.fullmatch(name)):
-            expected = resolve(self._specs[keys[0]], self._today)
+            expected = " or ".join(dict.fromkeys(resolve(self._specs[keys[0]], day) for day in days))
             text = f"named for another day: Marketing Cloud reads {expected} now"
             return Unrouted(reason="date_differs", text=text, customer_keys=keys)
-        if keys := tuple(self._blank_free.get(_without_blanks(name), ())):
-            text = f"a FileSpec has this name without, or with other {_blanks_between(name, self._name_of(keys[0]))}"
+        if keys := tuple(today.blank_free.get(_without_blanks(name), ())):
+            other = composed(resolve(self._specs[keys[0]], days[0]))
+            text = f"a FileSpec has this name without, or with other {_blanks_between(name, other)}"
             return Unrouted(reason="blanks_differ", text=text, customer_keys=keys)
         return Unrouted(reason="no_match", text="no route and no FileSpec names this file")
 
-    def _name_of(self, key: str) -> str:
-        return composed(resolve(self._specs[key], self._today))
+    def _names(self, day: date) -> "_Names":
+        found = self._days.get(day)
+        if found is None:
+            found = self._days[day] = _names_on(day, self._specs)
+        return found
 
     def _shapes(self) -> list[tuple[str, re.Pattern[str]]]:
         if self._dated is None:
             dated = ((key, spec) for key, spec in self._specs.items() if DATE_PART.search(spec))
             self._dated = [(key, _shape(composed(spec))) for key, spec in dated]
         return self._dated
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The definitions by the names that they read on one day: as they are, in small letters, and without blanks."""
+
+    exact: Mapping[str, Sequence[str]]
+    folded: Mapping[str, Sequence[str]]
+    blank_free: Mapping[str, Sequence[str]]
+
+
+def _names_on(day: date, specs: Mapping[str, str]) -> _Names:
+    exact, folded, blank_free = (defaultdict[str, list[str]](list) for _ in range(3))
+    for key, spec in specs.items():
+        name = composed(resolve(spec, day))
+        exact[name].append(key)
+        folded[name.casefold()].append(key)
+        blank_free[_without_blanks(name)].append(key)
+    return _Names(exact, folded, blank_free)
 
 
 def _is_blank(character: str) -> bool:

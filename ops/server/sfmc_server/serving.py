@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from sfmc_import import logs
 from sfmc_import.access import ReadAccess, unused_api
-from sfmc_import.bootstrap import open_definitions
+from sfmc_import.bootstrap import open_clock, open_definitions
 from sfmc_import.client import Client
 from sfmc_import.errors import SettingsError, SfmcImportError
 from sfmc_import.ledger.keys import Keys as LedgerKeys
@@ -190,7 +190,7 @@ def open_sources(
     client.prepare()
     durability = durability_of(settings)
     set_aside = SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix), durability)
-    definitions = open_definitions(settings, "server")
+    definitions = open_definitions(settings, "server", heard := open_clock())
     ledger = stack.enter_context(connect(settings.redis))
 
     def inbox_of(name: str, options: PushOptions) -> Inbox | None:
@@ -200,7 +200,7 @@ def open_sources(
         table.name: PushSource(
             options,
             each,
-            open_intake(table, options, settings, client, definitions),
+            open_intake(table, options, settings, client, definitions, heard),
             set_aside,
             inbox_of(table.name, options),
         )

@@ -10,7 +10,8 @@ from functools import partial
 from types import MappingProxyType
 
 from sfmc_import import logs
-from sfmc_import.bootstrap import open_definitions
+from sfmc_import.bootstrap import open_clock, open_definitions
+from sfmc_import.clocks import Clocks
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import SettingsError, noted, require_none
 from sfmc_import.ledger.opening import durability_of
@@ -75,7 +76,8 @@ class Opening:
         self.client: Ledger = stack.enter_context(open_ledger(settings, confirms_each=False))
         self.set_aside = _set_aside(settings, stack)
         self.clock = RedisClock(self.client.now)
-        self.definitions = open_definitions(settings, "source")
+        self.heard = open_clock()
+        self.definitions = open_definitions(settings, "source", self.heard)
         self.problems: list[str] = []
         self.intakes: dict[str, Intake] = {}
         self.targets = NO_TARGETS if only_asks else open_targets(settings, watch, self.problems)
@@ -90,7 +92,7 @@ class Opening:
         """Open one source; raises SettingsError with all that is wrong in it and in the targets."""
         problems, source = [*self.problems], None
         intake = open_intake(
-            table, options, self.settings, self.client, self.definitions, self.targets, clock=self.clock
+            table, options, self.settings, self.client, self.definitions, self.heard, self.targets, clock=self.clock
         )
         intake.standing.place = table.kind
         # Of a source that is listed beside itself there are two: the first one runs.
@@ -180,15 +182,21 @@ def open_intake(
     settings: Settings,
     client: Ledger,
     definitions: CachedDefinitions,
+    heard: Clocks,
     targets: Mapping[str, Target] = NO_TARGETS,
     *,
     clock: RedisClock | None = None,
 ) -> Intake:
-    """Put together what takes the arrivals of one source: its own routes are tried before those of all."""
+    """Put together what takes the arrivals of one source: its own routes are tried before those of all.
+
+    `heard` notes the time that the answers with the definitions name, `clock` gives that of Redis.
+    """
     rules = RoutingRules(
         definitions=definitions,
         routes=(*_own_routes(options), *settings.routes),
         time_zone=settings.time_zone,
+        margin=settings.midnight_margin,
+        clock=heard,
         targets=targets,
         max_age=settings.definition_check_ttl,
     )

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sfmc_import.checking import Days, Holds, NearMidnight, TooOld, check
+from sfmc_import.checking import Ahead, Days, Holds, NearMidnight, TooOld, check
 from sfmc_import.faults import Rejected
 from sfmc_import.ledger.reading import SeenFolder
 from sfmc_import.outlook import Outlook, Standing, predict
@@ -22,9 +22,9 @@ from sfmc_import.runs import Definition
 from sfmc_import.waiting import REASONS
 from sfmc_producers.delivery.locations import is_location
 from sfmc_producers.delivery.names import name_problem
+from sfmc_producers.file_ids import own_event, request_id_of, submitted_as
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.intake import Intake
-from sfmc_producers.submitter import own_event, request_id_of, submitted_as
 
 DUPLICATE = {
     "same_request": "its own request",
@@ -164,7 +164,7 @@ class Explaining:
         routing = self.intake.route(arrival)
         if (by := self.intake.named_by(arrival)) is not None:
             return [Rule(by, matched=True)], routing
-        tried = self.intake.submitter.explain(arrival.file)
+        tried = self.intake.submitter.explain(arrival.file, routing)
         rules = [_rule(number, each, len(self.own)) for number, each in enumerate(tried, start=1)]
         if any(each.matched for each in rules):
             return rules, routing
@@ -195,7 +195,7 @@ class Explaining:
             return _without_definition(definition, target)
         if outlook.what == "start":
             assert isinstance(definition, Definition)
-            return _checked(file, definition, policy, now, self.days)
+            return _checked(file, definition, policy, now, self.days, self.intake.submitter.days.ahead(now))
         state = str(standing.own["state"]) if standing.own is not None else ""
         return _said(outlook, now, state)
 
@@ -233,10 +233,10 @@ def _nothing(routing: Routing | None) -> Decided:
     return Decided(what="nothing", reason=reason, text=f"nothing is started: {routing.text}")
 
 
-def _checked(file: FileInfo, definition: Definition, policy: Policy, now: float, days: Days) -> Decided:
+def _checked(file: FileInfo, definition: Definition, policy: Policy, now: float, days: Days, ahead: Ahead) -> Decided:
     """Say what is checked right before a start."""
     modified_at = None if file.modified_ns is None else file.modified_ns / 1e9
-    verdict = check(definition, None, (file.name, modified_at), now, days)
+    verdict = check(definition, None, (file.name, modified_at), now, days, ahead)
     if isinstance(verdict, Holds):
         return Decided(what="start", text="start")
     if policy.when_mismatch == "start":

@@ -335,7 +335,13 @@ def explaining_of(opening: Opening, opened: Opened | None, mid: str | None = Non
         opened.intake
         if opened is not None
         else open_intake(
-            SourceTable("explain", "", {}, ""), options, settings, opening.client, definitions, clock=opening.clock
+            SourceTable("explain", "", {}, ""),
+            options,
+            settings,
+            opening.client,
+            definitions,
+            opening.heard,
+            clock=opening.clock,
         )
     )
     return Explaining(

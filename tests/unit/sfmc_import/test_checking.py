@@ -1,14 +1,14 @@
 """What a start would import is what the request is for: names by day and zone, midnight, changed definitions."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from math import inf
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sfmc_import.checking import Ahead, Days, Holds, Mismatch, NearMidnight, TooOld, check
+from sfmc_import.checking import Ahead, Days, Holds, Mismatch, NearMidnight, TooOld, check, days_of
 from sfmc_import.file_spec import resolve
 from sfmc_import.runs import Definition
 from sfmc_import.states import FirstRead
@@ -287,3 +287,30 @@ def test_a_file_of_today_holds_until_the_margin_before_the_first_midnight_of_two
     found = check(definition, None, ("in_20260301.csv", None), at("2026-03-01T22:00:00"), days(), Ahead(apart))
 
     assert found == Holds(left - MARGIN)
+
+
+@example(-100.0, 90.0, None, 60.0, 0)
+@example(100.0, -90.0, None, 60.0, -1)
+@given(
+    st.floats(-1500, 1500) | st.floats(-200_000, 200_000),
+    st.floats(-700, 700),
+    st.none() | st.floats(-700, 700) | st.just(28800.0),
+    st.sampled_from([0.0, 60.0, 21600.0]),
+    st.integers(-3, 3),
+)
+def test_a_name_is_selected_on_just_the_days_on_which_a_worker_does_not_refuse_it(
+    after: float, worker: float, service: float | None, margin: float, offset: int
+):
+    read, now, ahead = days("UTC", margin), at("2026-03-08T00:00:00", "UTC") + after, Ahead(worker, service)
+    day = date(2026, 3, 8) + timedelta(days=offset)
+
+    verdict = check(Definition(customer_key="k", file_spec=DATED), None, (resolve(DATED, day), None), now, read, ahead)
+
+    assert (day in days_of(now, read, ahead)) == (not isinstance(verdict, Mismatch))
+
+
+@pytest.mark.parametrize(("after", "first"), [(-8.0, 7), (8.0, 8)])
+def test_of_the_days_near_midnight_the_one_that_counts_comes_first(after: float, first: int):
+    found = days_of(at("2026-03-08T00:00:00") + after - 40.0, days(), Ahead(0.0, 40.0))
+
+    assert [each.day for each in found] == [first, 15 - first]

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import warnings
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ PIECES = st.sampled_from([
     "a", "b", ".", "_", r"\.", r"\w", r"\W", r"\d", r"\D", r"\s", r"\S", "[ab]", "[^ab]", r"[\w.-]", r"[^\d_]", "[]a]",
     "(a)", "(.+)", "(.*?)", r"(\w+)", r"(?P<day>\d+)", "(a|b)", "(?:a|bc)", "(?i:A)", "a?", "a+", "b*", ".{1,2}",
     "a{,2}",
-    "$", r"\Z", "^", r"\u00e9", "é", "(_)?",
+    "$", r"\Z", "^", r"\u00e9", "é", "(_)?", "[b[:alpha:]]", "[^[:alpha:]]", "[a[:]",
 ])  # fmt: skip
 TEXTS = st.text("ab_c.é1 Ä٣\n-", max_size=9)
 
@@ -64,6 +65,41 @@ def test_what_re2_cannot_compare_is_refused_in_one_line(pattern: str):
         Expression(pattern)
 
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\C", r"\Qa.b\E", r"a\z", r"\x{41}", "(?<n>a)", "(?P<n>a)(?P<n>b)", "(?U)a+", "a(?i)b", "(?i)(?-i)a",
+        r"[\w-z]", r"[\d-z]", r"[\pL-z]", "(?P<1a>a)", "[[:alpha:]]", "[a--b]", "[a&&b]", "[a||b]", "[a~~b]",
+        "(?L)a", "a{99999999999}", "(" * 5000, r"\p", r"\pl", r"\p{L", r"[\p]",
+    ],
+)  # fmt: skip
+def test_what_python_refuses_or_warns_of_is_refused_in_one_line(pattern: str):
+    with pytest.raises(BadExpressionError) as refusal:
+        Expression(pattern)
+
+    assert "\n" not in str(refusal.value)
+
+
+@given(st.lists(st.sampled_from([*"[]-^&|~:a\\wQEzpL{}(?)<P>,1", "[:a:]", "--", r"\d"]), max_size=12).map("".join))
+def test_what_is_taken_is_taken_by_python_without_a_warning_but_for_kinds_of_letters(pattern: str):
+    try:
+        Expression(pattern)
+    except BadExpressionError:
+        return
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        re.compile(re.sub(r"\\([pP](?:L|\{\^?\w+\})|.)", lambda found: r"\w" if found[1][1:] else found[0], pattern))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"), [(r"\pL+", "ä"), (r"[\pL_]+", "ä_"), (r"\p{Greek}", "\u03b1"), (r"\PL", "1")]
+)
+def test_kinds_of_letters_are_beyond_python(pattern: str, fits: str):
+    assert Expression(pattern).fullmatch(fits) is not None
+    assert Expression(pattern).fullmatch("-") is None or pattern == r"\PL"
 
 
 def test_groups_are_known_by_name_and_number():

@@ -12,6 +12,7 @@ from sfmc_import.routing import (
     Route,
     Routed,
     Routes,
+    Routing,
     Unrouted,
 )
 from sfmc_import.runs import Definition
@@ -20,9 +21,18 @@ MID = "510001234"
 TODAY = date(2026, 3, 7)
 
 
-def specs(**by_key: str | None) -> FileSpecs:
-    definitions = [Definition(customer_key=key, file_spec=spec) for key, spec in by_key.items()]
-    return FileSpecs(definitions, MID, TODAY)
+class Specs:
+    """The FileSpecs of definitions, asked on the days that it may be: one, where midnight is far."""
+
+    def __init__(self, *days: date, **by_key: str | None) -> None:
+        self._days = days or (TODAY,)
+        self._specs = FileSpecs([Definition(customer_key=key, file_spec=spec) for key, spec in by_key.items()], MID)
+
+    def find(self, name: str) -> Routing:
+        return self._specs.find(name, self._days[0]) or self._specs.why_none(name, self._days)
+
+
+specs = Specs
 
 
 def routes_of(*routes: Route) -> Routes:
@@ -144,7 +154,7 @@ def test_of_two_definitions_the_one_for_today_is_started_though_the_shape_of_bot
 @given(st.dates(min_value=date(1, 1, 1)), st.dates(min_value=date(1, 1, 1)))
 def test_a_dated_file_is_started_on_its_own_day_and_on_no_other(named_for, today):
     spec = "in_%%YEAR%%%%MONTH%%%%DAY%%.csv"
-    found = FileSpecs([Definition(customer_key="daily", file_spec=spec)], MID, today).find(resolve(spec, named_for))
+    found = specs(today, daily=spec).find(resolve(spec, named_for))
 
     assert isinstance(found, Routed) == (named_for == today)
 

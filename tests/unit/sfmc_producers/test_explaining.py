@@ -15,11 +15,12 @@ from sfmc_import.policy import Policy
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import Route
 from sfmc_import.runs import Definition
+from sfmc_producers.file_ids import request_id_of
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.explaining import Explained, Explaining
 from sfmc_producers.sources.intake import Intake
 from sfmc_producers.sources.questions import explained, explained_lines, would_submit
-from sfmc_producers.submitter import RoutingRules, Submitter, request_id_of
+from sfmc_producers.submitter import RoutingRules, Submitter
 
 NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
 OWN = Route(pattern="own_*.csv", customer_key="contacts", name="ours")

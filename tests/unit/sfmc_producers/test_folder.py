@@ -190,6 +190,23 @@ def test_the_date_of_a_file_is_that_of_the_account_and_a_file_for_tomorrow_goes_
     assert client.started == [("d20260308.csv", "daily"), ("d20260309.csv", "daily")]
 
 
+@pytest.mark.parametrize("redis_ahead", [-180.0, -40.0, 40.0, 180.0])
+def test_near_midnight_a_file_of_either_day_is_requested_at_once_wherever_the_clock_of_redis_stands(
+    watched, client, redis_ahead
+):
+    client.time_zone = "Etc/GMT-12"  # midnight is when the clock of the test begins
+    watched.margin, watched.redis_ahead = 60.0, redis_ahead
+    watched.restart()
+    client.define("daily", "d%%YEAR%%%%MONTH%%%%DAY%%.csv")
+    names = [f"d2026030{day}.csv" for day in (6, 7, 8, 9)]
+    for name in names:
+        watched.put(name)
+    watched.pass_time(2)
+
+    assert sorted(client.started) == [(name, "daily") for name in names[1:3]]
+    assert [detail["reason"] for _, _, detail in client.reported] == ["date_differs", "date_differs"]
+
+
 def test_a_route_that_leads_to_an_impossible_key_is_refused_once_and_other_files_go_on(tmp_path, client):
     client.routes = [Route(pattern="long_*.csv", customer_key="k{1}")]
     watched = Watched(tmp_path, client)

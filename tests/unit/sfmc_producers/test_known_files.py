@@ -17,6 +17,7 @@ from sfmc_producers.delivery.records import Held
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.intake import Intake
 from sfmc_producers.submitter import Submitter
+from tests.support.watched_folder import NOON
 from tests.unit.sfmc_producers.test_unusable_content import FILE, World
 
 GOOD = gzip.compress(b"id\n1\n")
@@ -25,7 +26,7 @@ GOOD = gzip.compress(b"id\n1\n")
 def restarted(world: World, outcome: Callable[[Job[Any]], Any], deliver_as: str | None = None) -> World:
     """The next process, with the same ledger."""
     other = World(outcome, deliver_as)
-    other.submitter = Submitter(world.client, other.submitter._rules, lambda: 0.0, other.submitter._now)  # type: ignore[arg-type]
+    other.submitter = Submitter(world.client, other.submitter._rules, lambda: 0.0, lambda: NOON)  # type: ignore[arg-type]
     other.client = world.client
     return other
 

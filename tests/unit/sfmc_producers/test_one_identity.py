@@ -10,10 +10,10 @@ import pytest
 from sfmc_import.client import file_at
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import Deliver, Routed
+from sfmc_producers.file_ids import own_event, request_id_of, submitted_as
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.folder import FolderOptions, FolderSource
 from sfmc_producers.sources.stream import parse
-from sfmc_producers.submitter import own_event, request_id_of, submitted_as
 from tests.support.watched_folder import Watched
 
 PAGE = Path(__file__).parents[3] / "ops" / "docs" / "adr" / "0015-one-identity-of-a-file.md"

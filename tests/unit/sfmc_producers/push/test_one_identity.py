@@ -9,6 +9,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from sfmc_import.routing import Routed
+from sfmc_producers.file_ids import own_event, request_id_of
 from sfmc_producers.push.forms import FORMS
 from sfmc_producers.push.options import PushOptions
 from sfmc_producers.push.posts import Post, readable
@@ -16,7 +17,6 @@ from sfmc_producers.sources import blob_events, s3_events
 from sfmc_producers.sources.arrivals import Arrival, Ignored, Record
 from sfmc_producers.sources.questions import read_given
 from sfmc_producers.sources.s3_objects import read_item
-from sfmc_producers.submitter import own_event, request_id_of
 from tests.support import events_of_stores as queued
 from tests.support import posts
 from tests.unit.sfmc_producers.test_one_identity import rows
