@@ -360,10 +360,7 @@ class RedisLedger:
     def resume(self, request_id: str, policy: Policy) -> bool:
         """Follow a run again whose following had timed out; False when the request has no run to follow."""
         deadline = milliseconds(policy.follow_deadline)
-        is_followed = bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
-        if is_followed:
-            self.confirm([])
-        return is_followed
+        return bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
 
     def resolve(
         self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy,
@@ -372,14 +369,10 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.resolve."""
         said = {"id": request_id, "task": task_id, "operator": operator, "reason": reason, "force": force}
         answer = self._run("resolve", said | {"follow_deadline": milliseconds(policy.follow_deadline)})
-        if answer:
-            self.confirm([])
         return None if answer == _BY_ANOTHER else bool(answer)
 
     def _run_by_operator(self, step: str, request_id: str, operator: str, reason: str | None) -> str | None:
         state = self._run(step, {"id": request_id, "operator": operator, "reason": reason})
-        if state is not None:
-            self.confirm([])
         return state and str(state.decode())
 
     def cancel(self, request_id: str, operator: str, reason: str | None) -> str | None:
@@ -404,7 +397,6 @@ class RedisLedger:
         answer = self._run("pause", scope_arguments(scope) | said | end)
         if answer == 2:
             self._wake_paused()
-        self.confirm([])
         return bool(answer != _CHANGED)
 
     def lift_pause(
@@ -419,7 +411,6 @@ class RedisLedger:
         if answer == _CHANGED:
             return None
         self._wake_paused()  # who lifted it before may have been cut off before all were woken
-        self.confirm([])
         return bool(answer) if isinstance(answer, int) else int(answer) / 1000
 
     def _wake_paused(self) -> None:

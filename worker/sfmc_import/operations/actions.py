@@ -26,12 +26,14 @@ def cancel(access: ReadAccess, request_id: str, operator: str, reason: str | Non
     Raises NotFoundError, and ConflictError where it is being started, runs or has ended, or somebody else was first.
     """
     check_reason(reason)
-    state = access.ledger().cancel(request_id, operator[:MAX_TEXT], reason)
+    ledger = access.ledger()
+    state = ledger.cancel(request_id, operator[:MAX_TEXT], reason)
     if state is None:
         raise no_request(access, request_id)
     if state not in {"cancelled", "start_unknown"}:
         raise ConflictError(f"request {request_id} is {state}: {_why_not_cancelled(state)}", state=state)
     _check_first(access, request_id, state, state, operator)
+    ledger.confirm([])
     return ActionView(request_id=request_id, state=state, operator=operator)
 
 
@@ -53,13 +55,15 @@ def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> Ac
         why = Advice(("give ", REASON, ": why the window does not count"))
         raise InvalidError("force needs a reason", why, field="reason")
     check_reason(reason)
-    state = access.ledger().force(request_id, operator[:MAX_TEXT], reason)
+    ledger = access.ledger()
+    state = ledger.force(request_id, operator[:MAX_TEXT], reason)
     if state is None:
         raise no_request(access, request_id)
     is_forced = bool((access.reader.request(request_id) or {}).get("force"))
     if state not in {"accepted", "deferred"} and not (state == "retrying" and is_forced):
         raise ConflictError(f"request {request_id} is {state}: it does not wait for the window", state=state)
     _check_first(access, request_id, state, "operator.forced", operator)
+    ledger.confirm([])
     return ActionView(request_id=request_id, state=state, operator=operator)
 
 
@@ -200,7 +204,8 @@ def settle(access: ReadAccess, request_id: str, operator: str, reason: str) -> A
         why = Advice(("give ", REASON, ": what was done about it"))
         raise InvalidError("settle needs a reason", why, field="reason")
     check_reason(reason)
-    state = access.ledger().settle(request_id, operator[:MAX_TEXT], reason)
+    ledger = access.ledger()
+    state = ledger.settle(request_id, operator[:MAX_TEXT], reason)
     if state is None:
         raise no_request(access, request_id)
     if state == "start_unknown":
@@ -217,6 +222,7 @@ def settle(access: ReadAccess, request_id: str, operator: str, reason: str) -> A
         raise ConflictError(f"request {request_id} is {state}: {why_not}", state=state)
     if by != operator[:MAX_TEXT]:
         raise ConflictError(f"request {request_id} was settled by {by} already; nothing was done", state=state)
+    ledger.confirm([])
     return ActionView(request_id=request_id, state=state, operator=operator)
 
 
@@ -239,8 +245,10 @@ def pause(
     """
     _check_pause(access, scope, reason, until)
     end, hint = None if until is None else until.timestamp(), knowing.hint_of_scope(access, scope)
-    if not access.ledger().pause(scope, operator[:MAX_TEXT], reason, end, expects):
+    ledger = access.ledger()
+    if not ledger.pause(scope, operator[:MAX_TEXT], reason, end, expects):
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
+    ledger.confirm([])
     view = pausing.as_written(access, scope)[1]
     if view is None:
         # Another operator has ended it since, or its time is over: it was there all the same.
@@ -270,9 +278,12 @@ def resume(
     PreconditionError.
     """
     check_reason(reason)
-    lifted = access.ledger().lift_pause(scope, operator[:MAX_TEXT], reason, expects)
+    ledger = access.ledger()
+    lifted = ledger.lift_pause(scope, operator[:MAX_TEXT], reason, expects)
     if lifted is None:
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
     if not lifted:
         raise NotFoundError(f"{scope} is not paused", with_command("see", "pause", "--list"))
+    if lifted is True:
+        ledger.confirm([])
     return ResumedView(scope=scope, had_ended=None if lifted is True else time_of(lifted))

@@ -77,19 +77,25 @@ def resolve(
     Raises NotFoundError, InvalidError, ConflictError where the request is neither start_unknown nor not_started, or the
     run is not its own, ServiceUnavailableError.
     """
-    if (task_id is None or ask is None or force) and not (reason or "").strip():
-        raise InvalidError("a reason is needed: how you know", Advice(at_prompt="give --reason TEXT"), field="reason")
-    check_reason(reason)
+    _check_said(reason, is_needed=task_id is None or ask is None or force)
     if (record := access.reader.request(request_id)) is None:
         raise no_request(access, request_id)
     if task_id is not None:
         _check_open(record, task_id)
         _check_definition(access, record, _check_task(access, record, task_id, ask), ask_definition)
     policy = access.settings.policy(record["mid"], record["customer_key"])
-    done = access.ledger().resolve(request_id, task_id, operator[:MAX_TEXT], reason, policy, force=force)
+    ledger = access.ledger()
+    done = ledger.resolve(request_id, task_id, operator[:MAX_TEXT], reason, policy, force=force)
     if not done:
         raise _refused(access, access.reader.request(request_id) or record, by_another=done is None)
+    ledger.confirm([])
     return ActionView(request_id=request_id, state="not_started" if task_id is None else "started", operator=operator)
+
+
+def _check_said(reason: str | None, *, is_needed: bool) -> None:
+    if is_needed and not (reason or "").strip():
+        raise InvalidError("a reason is needed: how you know", Advice(at_prompt="give --reason TEXT"), field="reason")
+    check_reason(reason)
 
 
 def _refused(access: ReadAccess, record: Mapping[str, Any], *, by_another: bool) -> ConflictError:
