@@ -67,6 +67,10 @@ class IdTakenError(BadRequestError):
         super().__init__([f"request id {request_id} was accepted with other content: give each request its own id"])
 
 
+class GoneOnError(SfmcImportError):
+    """What is to be replayed is in another state than it was seen in."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileInfo:
     """A file seen by a producer: its identity is what every way of seeing it knows (ops/docs/adr/0015).

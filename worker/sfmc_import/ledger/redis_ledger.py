@@ -46,7 +46,7 @@ from sfmc_import.ledger.scripts import source
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
-from sfmc_import.request import IdTakenError, StartRequest, fold_key
+from sfmc_import.request import GoneOnError, IdTakenError, StartRequest, fold_key
 from sfmc_import.retrying import is_account_wide, pauses_after_errors
 from sfmc_import.runs import Accepted, Definition, Run, Unexpected, result_arguments
 from sfmc_import.states import (
@@ -145,9 +145,13 @@ class RedisLedger:
     def _step(self, step: str, lease: Lease, **more: Any) -> Any:
         return self._run(step, {"id": lease.request_id, "fence": lease.fence, **more})
 
-    def accept(self, request: StartRequest, *, report: bool = False) -> bool:
-        """See sfmc_import.ports.Ledger.accept."""
-        answer = read_accepted(request, self._run("accept", self._accept_arguments(request, report=report)))
+    def accept(self, request: StartRequest, *, report: bool = False, seen: str | None = None) -> bool:
+        """See sfmc_import.ports.Ledger.accept; raises GoneOnError where what it replays is not in the state `seen`."""
+        more = {} if seen is None else {"seen": seen}
+        code = self._run("accept", self._accept_arguments(request, report=report) | more)
+        if code == _GONE_ON:
+            raise GoneOnError(f"request {request.replays} is {seen} no longer")
+        answer = read_accepted(request, code)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -482,6 +486,6 @@ class RedisLedger:
         return [read_due(texts(row)) for row in rows]
 
 
-_CHANGED, _BY_ANOTHER = 3, 2
+_CHANGED, _BY_ANOTHER, _GONE_ON = 3, 2, 3
 _WOKEN_AT_ONCE = 500
 """How many paused requests one script wakes: Redis does nothing else meanwhile."""

@@ -14,7 +14,7 @@ from sfmc_import.operations.limits import MAX_TEXT, check_key, check_reason
 from sfmc_import.operations.pausing import pauses
 from sfmc_import.operations.requests import life, no_request, read_views
 from sfmc_import.operations.views import ActionView, PauseView, ResumedView, scope_of, time_of
-from sfmc_import.request import StartRequest
+from sfmc_import.request import GoneOnError, StartRequest
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 
 __all__ = ["MAX_TEXT", "cancel", "force", "pause", "pauses", "replay", "resume", "scope_of", "settle"]
@@ -104,16 +104,21 @@ def replay(
         if confirms:
             access.ledger().confirm([new_id])
         return done
-    _check_replay(access, request_id, force=force)
-    _record(access, _again(old, str(done.new_request_id), operator, reason, force=force), confirms=confirms)
+    seen = _check_replay(access, request_id, force=force)
+    _record(access, _again(old, str(done.new_request_id), operator, reason, force=force), seen, confirms=confirms)
     return done
 
 
-def _record(access: ReadAccess, request: StartRequest, *, confirms: bool) -> None:
+def _record(access: ReadAccess, request: StartRequest, seen: str, *, confirms: bool) -> None:
+    """Record a replay, unless another operator has changed what it replays since it was `seen`."""
     from sfmc_import.client import Client  # noqa: PLC0415 - kombu, which what only reads does not need
 
     with Client.from_settings(access.settings, confirms_each=confirms) as client:
-        client.record(request)
+        try:
+            client.record(request, seen=seen)
+        except GoneOnError as error:
+            state = _check_replay(access, str(request.replays), force=request.force)
+            raise ConflictError(str(error), "look at it again", state) from error
 
 
 def _check_force(reason: str | None, *, force: bool) -> None:
@@ -137,7 +142,8 @@ def _again(old: StartRequest, new_id: str, operator: str, reason: str | None, *,
     )
 
 
-def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
+def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> str:
+    """Give the state of a request that may be replayed; raises ConflictError."""
     record = access.reader.request(request_id) or {}
     state = str(record.get("state"))
     if record.get("settled_by") and not force:
@@ -165,6 +171,7 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
     if state in {*AS_EXPECTED, "completed_suspicious"} and not force:
         text = f"request {request_id} is {state}: its file was imported"
         raise ConflictError(text, _by_force("imports it again", request_id), state)
+    return state
 
 
 def _resolve_it(request_id: str) -> Advice:

@@ -104,15 +104,16 @@ def _refused(access: ReadAccess, record: Mapping[str, Any], *, by_another: bool)
 
 def _by_another(access: ReadAccess, record: Mapping[str, Any]) -> ConflictError:
     """Say what another operator did before, and what came of a replay: two runs may have imported the file."""
-    text = f"another operator has resolved request {record['request_id']} before: it is {record['state']}"
     again = record.get("replayed_by")
     if record["state"] != NOT_STARTED or again is None:
+        text = f"another operator has resolved request {record['request_id']} before: it is {record['state']}"
         return ConflictError(text, "its events name the operator and the reason", state=record["state"])
     found = access.reader.request(again)
     came = f"request {again}, which is {found['state']}" if found else f"request {again}, which is not known any more"
     who = f" ({found['source']})" if found and found.get("source") else ""
     advice = Advice((FORCE, " records the run all the same; then look whether its file was imported twice"))
-    return ConflictError(f"{text}, and it was replayed{who} as {came}", advice, state=record["state"])
+    text = f"request {record['request_id']} is {record['state']}, and it was replayed{who} as {came}"
+    return ConflictError(text, advice, state=record["state"])
 
 
 def _not_unknown(record: Mapping[str, Any]) -> ConflictError:
