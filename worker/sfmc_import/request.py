@@ -32,7 +32,7 @@ MAX_MID_LENGTH = 20
 MAX_COUNT = 2**63 - 1
 MAX_TIME_NS = 2**63 * 10**9
 """Nanoseconds before or after 1970: as far as a file system of 64 bits can date a file."""
-_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:@/+=-]{1,128}")
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
@@ -300,7 +300,7 @@ _FILE_TEXTS = ("version", "content_hash", "arrived_as")
 def _read_id(value: object, problems: list[str]) -> str:
     if isinstance(value, str) and _ID.fullmatch(value):
         return value
-    problems.append("request id must be 1 to 128 letters, digits or . _ : @ / + = -")
+    problems.append("request id must be 1 to 128 letters, digits or . _ : @ / + = -, and not . or .. alone")
     return ""
 
 
