@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from celery import Celery
 
+from sfmc_harness.chaos.midnight import ZONE as OF_TICKS
+from sfmc_harness.chaos.midnight import write_zone
 from tests.support.processes import RunningSystem, running_system
 from tests.support.sandbox_server import ACCOUNT_ID, PASSWORD, USERNAME
 from tests.support.waiting import eventually
@@ -196,6 +198,40 @@ def test_a_file_that_waited_beyond_midnight_starts_no_import_of_the_next_days_fi
         assert rejected["data"]["code"] == "pattern_mismatch"
         assert tomorrow in rejected["data"]["text"]
         assert stack.sandbox.control.performs("daily") == []
+
+
+TICK = f"""
+[[source]]
+name = "nightly"
+kind = "schedule"
+cron = "0 0 * * *"
+time_zone = "{OF_TICKS}"
+customer_key = "daily"
+"""
+
+
+@pytest.mark.nightly
+def test_a_tick_at_midnight_imports_the_file_of_the_new_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONTZPATH", str(tmp_path))
+    # Schedules tick at whole minutes.
+    written = write_zone(tmp_path, (time.time() + SECONDS_TO_MIDNIGHT) // 60 * 60 + 60)
+    (tmp_path / "policy.toml").write_text(TICK)
+    settings = {"SFMC_CONFIG": str(tmp_path / "policy.toml"), "SFMC_MIDNIGHT_MARGIN": "5"}
+    zone = {"SFMC_TIME_ZONE": OF_TICKS, "PYTHONTZPATH": str(tmp_path)}
+    with running_system(settings | zone, ["--time-zone", OF_TICKS]) as stack:
+        control = stack.sandbox.control
+        control.define("daily", FileSpec=f"in_{DATED}.csv")
+        for day_of, rows in zip(written.days, ("1,one\n", "1,one\n2,two\n"), strict=True):
+            stack.sandbox.drop(f"in_{day_of}.csv", "Key,Value\n" + rows)
+        stack.worker()
+        stack.beat()
+        waits = stack.await_event("retrying", within=90)
+        completed = stack.await_event("completed")
+
+        (sent,) = control.performs("daily")
+        assert waits["data"]["code"] == "near_midnight"
+        assert completed["data"]["rows_total"] == 2
+        assert datetime.fromisoformat(sent["time"]).timestamp() >= written.at + 5
 
 
 def _days(folder: Path, moment: datetime) -> tuple[str, str]:

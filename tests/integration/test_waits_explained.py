@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from sfmc_import.access import ReadAccess
 from sfmc_import.attempts import CONFIRMED_FIRST
 from sfmc_import.cli.doctor import check_circuits
 from sfmc_import.cli.overview import whole_lines
@@ -15,6 +17,7 @@ from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.errors import ConflictError, InvalidError
 from sfmc_import.operations.resolving import resolve
@@ -187,6 +190,50 @@ def test_who_names_the_run_of_what_another_operator_replayed_is_refused_and_read
     with pytest.raises(InvalidError, match="a reason is needed"):
         resolve(world.access, request_id, "41", "ann", None, force=True)
     assert world.ask("POST", path, "operator", json=given | {"force": True}).json()["state"] == "started"
+
+
+class Early(LedgerReader):
+    """A reader whose first answers came before another operator acted."""
+
+    def __init__(self, access: ReadAccess, *answers: Any) -> None:
+        super().__init__(access.client, access.keys)
+        self._answers = list(answers)
+
+    def request(self, request_id: str) -> Any:
+        return self._answers.pop(0) if self._answers else super().request(request_id)
+
+
+def looking_now(access: ReadAccess, request_id: str) -> ReadAccess:
+    """Give what an operator acts with who looks at a request now, and acts later."""
+    seen = access.reader.request(request_id)
+
+    class Between(ReadAccess):
+        @cached_property
+        def reader(self) -> LedgerReader:
+            return Early(self, seen)
+
+    return Between(access.settings)
+
+
+def test_who_replays_what_has_its_run_by_another_operator_since_is_refused(world: World) -> None:
+    request_id = in_doubt(world)
+    resolve(world.access, request_id, None, "bob", "nothing there")
+    between = looking_now(world.access, request_id)
+    resolve(world.access, request_id, "41", "bob", "I saw it", ask=None)
+
+    with pytest.raises(ConflictError, match=f"request {request_id} is started: it has not ended"):
+        actions.replay(between, request_id, "ann")
+    assert "replayed_by" not in (world.access.reader.request(request_id) or {})
+
+
+def test_who_said_that_nothing_was_started_reads_who_replayed_it_before_a_run_is_recorded(world: World) -> None:
+    request_id = in_doubt(world)
+    resolve(world.access, request_id, None, "ann", "nothing there")
+    again = actions.replay(world.access, request_id, "bob").new_request_id
+
+    with pytest.raises(ConflictError, match=f"it was replayed .replay by bob. as request {again}, which is accepted"):
+        resolve(world.access, request_id, "41", "ann", "I saw it", ask=None)
+    assert resolve(world.access, request_id, "41", "ann", "both ran", force=True, ask=None).state == "started"
 
 
 def test_a_start_that_redis_must_confirm_first_is_not_said_to_be_sent(redis_server: Any) -> None:

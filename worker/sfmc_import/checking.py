@@ -108,16 +108,17 @@ def check(
     """Compare a definition, as it is now, with the request: its file, and the definition as it was read `first`.
 
     `now` is in seconds since 1970, other clocks may be `ahead` of it: between midnight on the one and the other the
-    name must hold on both sides. A request without a file asks for whatever the definition imports now.
+    name must hold on both sides. A request without a file asks for whatever the definition imports now, which must be
+    the same there.
     """
     file_name, modified_at = file
-    if file_name is None:
-        return Holds()
-    changes = _changes(first, definition)
+    changes = "" if file_name is None else _changes(first, definition)
     if changes:
         return Mismatch(f"the definition is not what it was when it was read for the request: {changes}")
     counts, behind, before = (ahead or Ahead()).day_clock()
     named = _check_name(definition.file_spec or "", file_name, now + counts, days, (behind, before))
+    if file_name is None:
+        return named
     aged = _check_age(definition, modified_at, now)
     if isinstance(named, Holds) and isinstance(aged, Holds):
         return replace(named, seconds=min(named.seconds, aged.seconds))
@@ -141,21 +142,26 @@ def _changes(first: FirstRead | None, now: Definition) -> str:
     return ", ".join(f"{name} was {old or 'not set'} and is {new or 'not set'}" for name, old, new in changed)
 
 
-def _check_name(spec: str, file_name: str, now: float, days: Days, apart: tuple[float, float]) -> Verdict:
+def _check_name(spec: str, file_name: str | None, now: float, days: Days, apart: tuple[float, float]) -> Verdict:
     # How long before and after now nothing is sent near midnight.
     since, until = days.margin + apart[0], days.margin + apart[1]
     before, after = days.day(now - since), days.day(now + until)
     sides = [side for side in (selection(spec, before), selection(spec, after)) if side is not None]
     if not sides:
         return Holds()
-    selecting = [side for side in sides if side.selects(file_name)]
-    if not selecting:
+    selecting = [side for side in sides if _is_meant(side, file_name, sides[0])]
+    if file_name is not None and not selecting:
         return Mismatch(_other_name(spec, file_name, sides, days))
     if len(selecting) < len(sides):
         text = f"from midnight on FileSpec {spec} selects {_said(sides[1:], days)}; no start is sent so near to it"
         return NearMidnight(days.begin(after) + since - now, text)
     left = days.begin(after + timedelta(days=1)) - until - now if is_dated(spec) else inf
-    return Holds(left, not_compared=", ".join(unknown_parts(spec)))
+    return Holds(left, not_compared="" if file_name is None else ", ".join(unknown_parts(spec)))
+
+
+def _is_meant(side: Selection, file_name: str | None, first: Selection) -> bool:
+    """Tell whether a start on this side of midnight imports the file; without one, what it does on the first side."""
+    return side.text == first.text if file_name is None else side.selects(file_name)
 
 
 HOUR = 3600.0

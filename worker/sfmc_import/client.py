@@ -203,14 +203,17 @@ class Client:
         """
         return self._record(self._read(given))
 
-    def record(self, request: StartRequest) -> SubmitResult:
-        """Submit a request that was made already, as an operator's replay is; raises what `submit` raises."""
-        return self._record(Asked(request, 0))
+    def record(self, request: StartRequest, *, seen: str | None = None) -> SubmitResult:
+        """Submit a request that was made already, as an operator's replay is; raises what `submit` raises.
 
-    def _record(self, asked: Asked) -> SubmitResult:
+        Also GoneOnError, where the request that it replays is not in the state `seen`.
+        """
+        return self._record(Asked(request, 0), seen)
+
+    def _record(self, asked: Asked, seen: str | None = None) -> SubmitResult:
         connections = self._connections()
         with self._redis_errors():
-            is_new = connections.ledger.accept(asked.request, report=True)
+            is_new = connections.ledger.accept(asked.request, report=True, seen=seen)
         if is_new:
             connections.send([asked])
         with _naming(asked.request.request_id):

@@ -32,7 +32,7 @@ MAX_MID_LENGTH = 20
 MAX_COUNT = 2**63 - 1
 MAX_TIME_NS = 2**63 * 10**9
 """Nanoseconds before or after 1970: as far as a file system of 64 bits can date a file."""
-_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:@/+=-]{1,128}")
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
@@ -65,6 +65,10 @@ class IdTakenError(BadRequestError):
 
     def __init__(self, request_id: str) -> None:
         super().__init__([f"request id {request_id} was accepted with other content: give each request its own id"])
+
+
+class GoneOnError(SfmcImportError):
+    """What is to be replayed is in another state than it was seen in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +300,7 @@ _FILE_TEXTS = ("version", "content_hash", "arrived_as")
 def _read_id(value: object, problems: list[str]) -> str:
     if isinstance(value, str) and _ID.fullmatch(value):
         return value
-    problems.append("request id must be 1 to 128 letters, digits or . _ : @ / + = -")
+    problems.append("request id must be 1 to 128 letters, digits or . _ : @ / + = -, and not . or .. alone")
     return ""
 
 

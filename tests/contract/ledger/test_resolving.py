@@ -3,6 +3,7 @@
 import pytest
 
 from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.request import GoneOnError
 from sfmc_import.runs import Accepted
 from sfmc_import.states import AlreadyEnded, StartNow
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
@@ -171,10 +172,30 @@ def test_a_run_of_what_another_operator_replayed_is_recorded_by_force_alone(scen
     assert scenario.names("a")[-1] == "started"
 
 
-def test_who_said_that_nothing_was_started_corrects_it_also_after_a_replay(scenario: Scenario):
+def test_who_said_that_nothing_was_started_reads_first_what_came_of_a_replay(scenario: Scenario):
     replayed(scenario)
 
+    assert resolve(scenario, "77") is None
+    assert scenario.ledger.resolve("a", "77", "ada", "I saw it", scenario.policy, force=True)
+
+
+def test_who_said_that_nothing_was_started_corrects_it(scenario: Scenario):
+    record_start_unknown(scenario)
+    assert resolve(scenario, None)
+
     assert resolve(scenario, "77")
+
+
+def test_what_was_started_since_it_was_looked_at_is_not_replayed(scenario: Scenario):
+    record_start_unknown(scenario)
+    resolve(scenario, None)
+    resolve(scenario, "77")
+    again = request("b", file("x.csv"), replays="a")
+
+    with pytest.raises(GoneOnError, match="request a is not_started no longer"):
+        scenario.ledger.accept(again, seen="not_started")
+    assert scenario.ledger.load("b") is None
+    assert scenario.ledger.accept(again, seen="started")
 
 
 def test_a_replay_of_what_the_ledger_does_not_know_leaves_no_record_of_that(scenario: Scenario):

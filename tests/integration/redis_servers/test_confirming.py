@@ -10,12 +10,17 @@ from structlog.testing import capture_logs
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
 from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.ledger_settings import Durability
-from sfmc_import.operations import actions
+from sfmc_import.operations import actions, listing, replaying, resolving, resuming
+from sfmc_import.operations.errors import ConflictError, NotFoundError, PreconditionError
+from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, NotConfirmedError
 from sfmc_import.request import StartRequest, read_request
+from sfmc_import.runs import Definition
 from sfmc_import.settings import load
+from sfmc_import.states import StartNow
 from sfmc_local.redis_server import Valkey, find_server, version_of
 from sfmc_producers.push.inbox import Inbox
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
@@ -52,7 +57,7 @@ def ledger_at(valkey: Valkey, durability: Durability) -> RedisLedger:
 
 
 def request(name: str) -> StartRequest:
-    return read_request(name, "42", {"customer_key": "orders"})
+    return read_request(name, "42", {"customer_key": name})
 
 
 @needs_waitaof
@@ -149,18 +154,50 @@ def test_of_many_requests_each_has_the_answer_that_it_is_not_confirmed(client: C
     ] * 2
 
 
+class Impatient(ReadAccess):
+    """What commands act with, where a confirmation has little time."""
+
+    def ledger(self) -> RedisLedger:
+        durability = Durability(kind="wait", replicas=1, records_ms=50)
+        return RedisLedger(self.client, LedgerSettings(durability=durability))
+
+
 @pytest.fixture
 def access(own_valkey: Valkey) -> ReadAccess:
     """What commands act with, on a server whose replica is missing."""
     environ = {"SFMC_REDIS_URL": own_valkey.url, "SFMC_ACCOUNT_ID": "42"}
     settings = load(environ | {"SFMC_DURABILITY": "wait", "SFMC_WAIT_REPLICAS": "1"})
-    return ReadAccess(settings)
+    return Impatient(settings)
+
+
+CALL = replaying.Call(operator="op", key="k", reason="why")
+
+
+def prepare(ledger: RedisLedger) -> None:
+    """Requests in the states that operators meet, and the pause of a business unit."""
+    for name in ("r", "cancelled", "bad", "unknown", "resolved"):
+        ledger.accept(request(name))
+    ledger.cancel("cancelled", "ann", "why")
+    ledger.unresolved(request("bad"), Rejected("5", "it is not valid"), 0.0, Policy())
+    for name in ("unknown", "resolved"):
+        decision = ledger.claim(request(name), "worker", Policy(), Definition(customer_key=name))
+        assert isinstance(decision, StartNow)
+        ledger.record_intent(decision.lease, [])
+        ledger.retry(decision.lease, NotApplied("http_400", "a server between says it"), 0.0)
+        assert ledger.cancel(name, "ann", "why") == "start_unknown"
+    ledger.resolve("resolved", None, "ann", "why", Policy())
+    ledger.pause("mid:42", "ann", "why", None)
 
 
 ACTS: dict[str, Callable[[ReadAccess], object]] = {
     "cancel": lambda access: actions.cancel(access, "r", "op", "why"),
-    "pause": lambda access: access.ledger().pause("all", "op", "why", None),
-    "resume": lambda access: access.ledger().lift_pause("all", "op", "why"),
+    "force": lambda access: actions.force(access, "r", "op", "why"),
+    "settle": lambda access: actions.settle(access, "bad", "op", "why"),
+    "resolve": lambda access: resolving.resolve(access, "unknown", None, "op", "why"),
+    "replay": lambda access: actions.replay(access, "bad", "op", "why"),
+    "replay many": lambda access: replaying.replay_many(access, listing.Filter(state="rejected"), 9, CALL),
+    "pause": lambda access: actions.pause(access, "all", "op", "why"),
+    "resume": lambda access: actions.resume(access, "mid:42", "op", "why"),
 }
 
 
@@ -168,10 +205,46 @@ ACTS: dict[str, Callable[[ReadAccess], object]] = {
 def test_what_an_operator_does_says_that_it_is_not_confirmed(
     own_valkey: Valkey, access: ReadAccess, act: Callable[[ReadAccess], object]
 ) -> None:
-    ledger_at(own_valkey, Durability()).accept(request("r"))
+    prepare(ledger_at(own_valkey, Durability()))
 
-    with pytest.raises(NotConfirmedError):
+    with pytest.raises((NotConfirmedError, ServiceUnavailableError), match="has not confirmed in time"):
         act(access)
+
+
+REFUSED: dict[str, Callable[[ReadAccess], object]] = {
+    "cancel": lambda access: actions.cancel(access, "cancelled", "op", "why"),
+    "cancel unknown": lambda access: actions.cancel(access, "unknown", "op", "why"),
+    "force": lambda access: actions.force(access, "cancelled", "op", "why"),
+    "settle": lambda access: actions.settle(access, "cancelled", "op", "why"),
+    "resolve": lambda access: resolving.resolve(access, "r", None, "op", "why"),
+    "resolve by another": lambda access: resolving.resolve(access, "resolved", None, "op", "why"),
+    "replay": lambda access: actions.replay(access, "r", "op", "why"),
+    "follow": lambda access: resuming.follow_again(access, "r"),
+    "pause": lambda access: actions.pause(access, "mid:42", "op", "why", expects="none"),
+    "resume": lambda access: actions.resume(access, "all", "op", "why"),
+    "resume changed": lambda access: actions.resume(access, "mid:42", "op", "why", expects="none"),
+}
+
+
+@pytest.mark.parametrize("act", REFUSED.values(), ids=REFUSED)
+def test_what_the_ledger_refuses_an_operator_is_not_said_to_be_recorded(
+    own_valkey: Valkey, access: ReadAccess, act: Callable[[ReadAccess], object]
+) -> None:
+    prepare(ledger_at(own_valkey, Durability()))
+
+    with pytest.raises((ConflictError, NotFoundError, PreconditionError)):
+        act(access)
+
+
+def test_where_no_request_is_replayed_and_no_pause_ended_nothing_is_confirmed(
+    own_valkey: Valkey, access: ReadAccess
+) -> None:
+    ledger = ledger_at(own_valkey, Durability())
+    prepare(ledger)
+    ledger.pause("all", "ann", "why", access.reader.now() - 1)
+
+    assert replaying.replay_many(access, listing.Filter(state="completed"), 9, CALL).count == 0
+    assert actions.resume(access, "all", "op").had_ended is not None
 
 
 def test_dead_letters_of_sources_are_confirmed_where_they_are(
@@ -196,5 +269,6 @@ def test_what_operators_do_is_confirmed_by_a_redis_that_is_full(own_valkey: Valk
     other.config_set("maxmemory", 1)
     try:
         assert ledger.cancel("r", "ann", "night") == "cancelled"
+        ledger.confirm([])
     finally:
         other.config_set("maxmemory", 0)

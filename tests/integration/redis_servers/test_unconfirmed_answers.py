@@ -60,6 +60,21 @@ def test_what_an_operator_does_there_names_its_request_too(world: World) -> None
     assert world.ask("GET", "/v1/requests/before").json()["state"] == "cancelled"
 
 
+def test_what_the_ledger_refuses_there_is_a_conflict(world: World) -> None:
+    open_ledger(world.access.settings).cancel("before", "somebody", "night")
+    person = world.person("operator")
+    given = {"reason": "night"}
+    answers = [
+        world.ask("POST", f"/v1/requests/before/{act}", role="operator", json=given)
+        for act in ("cancel", "force", "settle")
+    ]
+    page = person.send("/request/cancel?id=before", given, of="/start")
+
+    assert [each.status_code for each in answers] == [409] * 3
+    assert "confirmed" not in page.text
+    assert (page.status_code, "nothing was done" in page.text) == (409, True)
+
+
 def test_the_console_says_that_it_is_done_and_not_confirmed(world: World) -> None:
     person = world.person("operator")
     page = person.send("/request/cancel?id=before", {"reason": "night"})

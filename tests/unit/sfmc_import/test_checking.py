@@ -118,9 +118,49 @@ def test_a_name_that_differs_in_case_alone_is_a_mismatch_that_says_so():
 
 
 def test_a_request_without_a_file_asks_for_what_the_definition_imports_now():
-    changed = Definition(customer_key="k", file_spec=DATED, update_type="Overwrite")
+    changed = Definition(customer_key="k", file_spec=DATED, update_type="Overwrite", max_file_age=1)
+    noon = at("2026-03-01T12:00:00")
 
-    assert check(changed, FirstRead(update_type="AddAndUpdate"), (None, None), 0.0, days()) == Holds()
+    assert isinstance(check(changed, FirstRead(update_type="AddAndUpdate"), (None, 0.0), noon, days()), Holds)
+
+
+@pytest.mark.parametrize(
+    ("when", "wait"),
+    [("2026-03-01T23:59:00", 120.0), ("2026-03-01T23:59:59", 61.0), ("2026-03-02T00:00:59", 1.0)],
+)
+def test_near_midnight_a_request_without_a_file_waits_as_the_day_before_and_the_one_after_differ(
+    when: str, wait: float
+):
+    found = verdict(None, DATED, when)
+
+    assert isinstance(found, NearMidnight)
+    assert found.seconds == wait
+
+
+@pytest.mark.parametrize(
+    ("when", "ahead", "wait"),
+    [
+        ("2026-03-01T23:57:30", Ahead(180.0), 210.0),
+        ("2026-03-02T00:02:30", Ahead(0.0, -180.0), 90.0),
+        ("2026-03-01T15:57:30", Ahead(28980.0, 28800.0), 210.0),
+    ],
+)
+def test_a_request_without_a_file_waits_for_midnight_on_the_same_clocks(when: str, ahead: Ahead, wait: float):
+    found = check(Definition(customer_key="k", file_spec=DATED), None, (None, None), at(when), days(), ahead)
+
+    assert isinstance(found, NearMidnight)
+    assert found.seconds == wait
+
+
+def test_a_request_without_a_file_has_until_the_margin_before_the_next_midnight():
+    assert verdict(None, DATED, "2026-03-01T23:00:00") == Holds(3600 - MARGIN)
+    assert verdict(None, "in_%%MONTH%%.csv", "2026-03-01T23:59:30") == Holds(86400 - 60 + 30)
+    assert verdict(None, "%%NAME%%_%%DAY%%.csv", "2026-03-01T23:00:00") == Holds(3600 - MARGIN)
+
+
+@pytest.mark.parametrize("spec", [None, "", "_CustomObject", "orders.csv", "in_*.csv", "%%NAME%%.csv"])
+def test_a_request_without_a_file_does_not_wait_where_file_spec_has_no_date(spec: str | None):
+    assert verdict(None, spec, "2026-03-01T23:59:59") == Holds(inf)
 
 
 @pytest.mark.parametrize("offset", range(-12, 15))

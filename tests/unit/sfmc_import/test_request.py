@@ -251,6 +251,11 @@ def test_files_that_differ_in_one_field_make_other_requests():
         ("ключ", False),
         ("a b", False),
         (5, True),
+        (".", False),
+        ("..", False),
+        ("...", True),
+        ("../x", True),
+        (".x", True),
     ],
 )
 def test_a_task_id_that_cannot_name_a_key_becomes_a_digest(task_id, kept):
@@ -261,7 +266,7 @@ def test_a_task_id_that_cannot_name_a_key_becomes_a_digest(task_id, kept):
     assert read(found).request_id == found
 
 
-@pytest.mark.parametrize("request_id", ["", "a b", "x" * 129, "ü", "a\n"])
+@pytest.mark.parametrize("request_id", ["", "a b", "x" * 129, "ü", "a\n", ".", ".."])
 def test_a_request_id_is_of_plain_characters(request_id):
     assert "request id must be" in problems(request_id)
 

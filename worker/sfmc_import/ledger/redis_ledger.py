@@ -47,7 +47,7 @@ from sfmc_import.ledger.watching_keys import place_of_waits
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
-from sfmc_import.request import IdTakenError, StartRequest, fold_key
+from sfmc_import.request import GoneOnError, IdTakenError, StartRequest, fold_key
 from sfmc_import.retrying import is_account_wide, pauses_after_errors
 from sfmc_import.runs import Accepted, Definition, Run, Unexpected, result_arguments
 from sfmc_import.states import (
@@ -146,9 +146,13 @@ class RedisLedger:
     def _step(self, step: str, lease: Lease, **more: Any) -> Any:
         return self._run(step, {"id": lease.request_id, "fence": lease.fence, **more})
 
-    def accept(self, request: StartRequest, *, report: bool = False) -> bool:
-        """See sfmc_import.ports.Ledger.accept."""
-        answer = read_accepted(request, self._run("accept", self._accept_arguments(request, report=report)))
+    def accept(self, request: StartRequest, *, report: bool = False, seen: str | None = None) -> bool:
+        """See sfmc_import.ports.Ledger.accept; raises GoneOnError where what it replays is not in the state `seen`."""
+        more = {} if seen is None else {"seen": seen}
+        code = self._run("accept", self._accept_arguments(request, report=report) | more)
+        if code == _GONE_ON:
+            raise GoneOnError(f"request {request.replays} is {seen} no longer")
+        answer = read_accepted(request, code)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -361,10 +365,7 @@ class RedisLedger:
     def resume(self, request_id: str, policy: Policy) -> bool:
         """Follow a run again whose following had timed out; False when the request has no run to follow."""
         deadline = milliseconds(policy.follow_deadline)
-        is_followed = bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
-        if is_followed:
-            self.confirm([])
-        return is_followed
+        return bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
 
     def resolve(
         self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy,
@@ -373,14 +374,10 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.resolve."""
         said = {"id": request_id, "task": task_id, "operator": operator, "reason": reason, "force": force}
         answer = self._run("resolve", said | {"follow_deadline": milliseconds(policy.follow_deadline)})
-        if answer:
-            self.confirm([])
         return None if answer == _BY_ANOTHER else bool(answer)
 
     def _run_by_operator(self, step: str, request_id: str, operator: str, reason: str | None) -> str | None:
         state = self._run(step, {"id": request_id, "operator": operator, "reason": reason})
-        if state is not None:
-            self.confirm([])
         return state and str(state.decode())
 
     def cancel(self, request_id: str, operator: str, reason: str | None) -> str | None:
@@ -405,7 +402,6 @@ class RedisLedger:
         answer = self._run("pause", scope_arguments(scope) | said | end)
         if answer == 2:
             self._wake_paused()
-        self.confirm([])
         return bool(answer != _CHANGED)
 
     def lift_pause(
@@ -420,7 +416,6 @@ class RedisLedger:
         if answer == _CHANGED:
             return None
         self._wake_paused()  # who lifted it before may have been cut off before all were woken
-        self.confirm([])
         return bool(answer) if isinstance(answer, int) else int(answer) / 1000
 
     def _wake_paused(self) -> None:
@@ -493,6 +488,6 @@ class RedisLedger:
         return [read_due(texts(row)) for row in rows]
 
 
-_CHANGED, _BY_ANOTHER = 3, 2
+_CHANGED, _BY_ANOTHER, _GONE_ON = 3, 2, 3
 _WOKEN_AT_ONCE = 500
 """How many paused requests one script wakes: Redis does nothing else meanwhile."""

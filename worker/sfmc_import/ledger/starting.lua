@@ -292,13 +292,13 @@ local function said_before()
   return by and by ~= a.operator and 2 or 1
 end
 
--- So long what one operator says is not taken for a correction of what another has said, who cannot have been read; and
--- no longer where the request was replayed since: what came of that must be read first.
+-- So long what one operator says is not taken for a correction of what another has said, who cannot have been read.
+-- Where the request was replayed since, by whomever, what came of that must be read first.
 local CORRECTED_AFTER = 60000
 local function is_against_another(r)
   local at, by = string.match(redis.call('GET', report_key(a.id, 'resolved')) or '', '^(%d+) (.*)$')
-  if a.force or by == a.operator then return false end
-  return present(r.replayed) or (by and math.abs(now - int(at)) < CORRECTED_AFTER)
+  if a.force or present(r.replayed) then return not a.force end
+  return by and by ~= a.operator and math.abs(now - int(at)) < CORRECTED_AFTER
 end
 
 -- An operator says what became of an ambiguous start: the run `task`, or without one that nothing was started.

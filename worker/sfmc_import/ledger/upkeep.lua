@@ -12,10 +12,12 @@ end
 
 -- Records a request; answers 1 if it was new, also when the same call comes again because its reply was lost, 0 if it
 -- was known, and 2 if the id was accepted with other content. An event says so with `refusal`, a text: without it the
--- caller has a message that becomes a dead letter and has its event then.
+-- caller has a message that becomes a dead letter and has its event then. Answers 3 for a replay of what is no longer as
+-- it was `seen`.
 function steps.accept()
   local known = fields_of(request_key(a.id), 'state', 'call', 'c')
   if not known[1] then
+    if present(a.seen) and fields_of(request_key(a.replays), 'state')[1] ~= a.seen then return 3 end
     create(a.id, a)
     return 1
   end

@@ -14,7 +14,7 @@ from sfmc_import.operations.limits import MAX_TEXT, check_key, check_reason
 from sfmc_import.operations.pausing import pauses
 from sfmc_import.operations.requests import life, no_request, read_views
 from sfmc_import.operations.views import ActionView, PauseView, ResumedView, scope_of, time_of
-from sfmc_import.request import StartRequest
+from sfmc_import.request import GoneOnError, StartRequest
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 
 __all__ = ["MAX_TEXT", "cancel", "force", "pause", "pauses", "replay", "resume", "scope_of", "settle"]
@@ -26,12 +26,14 @@ def cancel(access: ReadAccess, request_id: str, operator: str, reason: str | Non
     Raises NotFoundError, and ConflictError where it is being started, runs or has ended, or somebody else was first.
     """
     check_reason(reason)
-    state = access.ledger().cancel(request_id, operator[:MAX_TEXT], reason)
+    ledger = access.ledger()
+    state = ledger.cancel(request_id, operator[:MAX_TEXT], reason)
     if state is None:
         raise no_request(access, request_id)
     if state not in {"cancelled", "start_unknown"}:
         raise ConflictError(f"request {request_id} is {state}: {_why_not_cancelled(state)}", state=state)
     _check_first(access, request_id, state, state, operator)
+    ledger.confirm([])
     return ActionView(request_id=request_id, state=state, operator=operator)
 
 
@@ -53,13 +55,15 @@ def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> Ac
         why = Advice(("give ", REASON, ": why the window does not count"))
         raise InvalidError("force needs a reason", why, field="reason")
     check_reason(reason)
-    state = access.ledger().force(request_id, operator[:MAX_TEXT], reason)
+    ledger = access.ledger()
+    state = ledger.force(request_id, operator[:MAX_TEXT], reason)
     if state is None:
         raise no_request(access, request_id)
     is_forced = bool((access.reader.request(request_id) or {}).get("force"))
     if state not in {"accepted", "deferred"} and not (state == "retrying" and is_forced):
         raise ConflictError(f"request {request_id} is {state}: it does not wait for the window", state=state)
     _check_first(access, request_id, state, "operator.forced", operator)
+    ledger.confirm([])
     return ActionView(request_id=request_id, state=state, operator=operator)
 
 
@@ -100,16 +104,21 @@ def replay(
         if confirms:
             access.ledger().confirm([new_id])
         return done
-    _check_replay(access, request_id, force=force)
-    _record(access, _again(old, str(done.new_request_id), operator, reason, force=force), confirms=confirms)
+    seen = _check_replay(access, request_id, force=force)
+    _record(access, _again(old, str(done.new_request_id), operator, reason, force=force), seen, confirms=confirms)
     return done
 
 
-def _record(access: ReadAccess, request: StartRequest, *, confirms: bool) -> None:
+def _record(access: ReadAccess, request: StartRequest, seen: str, *, confirms: bool) -> None:
+    """Record a replay, unless another operator has changed what it replays since it was `seen`."""
     from sfmc_import.client import Client  # noqa: PLC0415 - kombu, which what only reads does not need
 
     with Client.from_settings(access.settings, confirms_each=confirms) as client:
-        client.record(request)
+        try:
+            client.record(request, seen=seen)
+        except GoneOnError as error:
+            state = _check_replay(access, str(request.replays), force=request.force)
+            raise ConflictError(str(error), "look at it again", state) from error
 
 
 def _check_force(reason: str | None, *, force: bool) -> None:
@@ -133,7 +142,8 @@ def _again(old: StartRequest, new_id: str, operator: str, reason: str | None, *,
     )
 
 
-def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
+def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> str:
+    """Give the state of a request that may be replayed; raises ConflictError."""
     record = access.reader.request(request_id) or {}
     state = str(record.get("state"))
     if record.get("settled_by") and not force:
@@ -161,6 +171,7 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
     if state in {*AS_EXPECTED, "completed_suspicious"} and not force:
         text = f"request {request_id} is {state}: its file was imported"
         raise ConflictError(text, _by_force("imports it again", request_id), state)
+    return state
 
 
 def _resolve_it(request_id: str) -> Advice:
@@ -200,7 +211,8 @@ def settle(access: ReadAccess, request_id: str, operator: str, reason: str) -> A
         why = Advice(("give ", REASON, ": what was done about it"))
         raise InvalidError("settle needs a reason", why, field="reason")
     check_reason(reason)
-    state = access.ledger().settle(request_id, operator[:MAX_TEXT], reason)
+    ledger = access.ledger()
+    state = ledger.settle(request_id, operator[:MAX_TEXT], reason)
     if state is None:
         raise no_request(access, request_id)
     if state == "start_unknown":
@@ -217,6 +229,7 @@ def settle(access: ReadAccess, request_id: str, operator: str, reason: str) -> A
         raise ConflictError(f"request {request_id} is {state}: {why_not}", state=state)
     if by != operator[:MAX_TEXT]:
         raise ConflictError(f"request {request_id} was settled by {by} already; nothing was done", state=state)
+    ledger.confirm([])
     return ActionView(request_id=request_id, state=state, operator=operator)
 
 
@@ -239,8 +252,10 @@ def pause(
     """
     _check_pause(access, scope, reason, until)
     end, hint = None if until is None else until.timestamp(), knowing.hint_of_scope(access, scope)
-    if not access.ledger().pause(scope, operator[:MAX_TEXT], reason, end, expects):
+    ledger = access.ledger()
+    if not ledger.pause(scope, operator[:MAX_TEXT], reason, end, expects):
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
+    ledger.confirm([])
     view = pausing.as_written(access, scope)[1]
     if view is None:
         # Another operator has ended it since, or its time is over: it was there all the same.
@@ -270,9 +285,12 @@ def resume(
     PreconditionError.
     """
     check_reason(reason)
-    lifted = access.ledger().lift_pause(scope, operator[:MAX_TEXT], reason, expects)
+    ledger = access.ledger()
+    lifted = ledger.lift_pause(scope, operator[:MAX_TEXT], reason, expects)
     if lifted is None:
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
     if not lifted:
         raise NotFoundError(f"{scope} is not paused", with_command("see", "pause", "--list"))
+    if lifted is True:
+        ledger.confirm([])
     return ResumedView(scope=scope, had_ended=None if lifted is True else time_of(lifted))

@@ -66,7 +66,8 @@ def replay_many(access: ReadAccess, wanted: listing.Filter, limit: int, call: Ca
     """
     found = _noted(access, wanted, limit, call)
     new = [again for each in found.ids if (again := _replayed(access, each, call))]
-    access.ledger().confirm(new)
+    if new:
+        access.ledger().confirm(new)
     hint = _hint(access, wanted, found)
     return ReplaysView(dry_run=False, count=len(new), new_request_ids=new, hint=hint, **found.shown())
 

@@ -77,19 +77,25 @@ def resolve(
     Raises NotFoundError, InvalidError, ConflictError where the request is neither start_unknown nor not_started, or the
     run is not its own, ServiceUnavailableError.
     """
-    if (task_id is None or ask is None or force) and not (reason or "").strip():
-        raise InvalidError("a reason is needed: how you know", Advice(at_prompt="give --reason TEXT"), field="reason")
-    check_reason(reason)
+    _check_said(reason, is_needed=task_id is None or ask is None or force)
     if (record := access.reader.request(request_id)) is None:
         raise no_request(access, request_id)
     if task_id is not None:
         _check_open(record, task_id)
         _check_definition(access, record, _check_task(access, record, task_id, ask), ask_definition)
     policy = access.settings.policy(record["mid"], record["customer_key"])
-    done = access.ledger().resolve(request_id, task_id, operator[:MAX_TEXT], reason, policy, force=force)
+    ledger = access.ledger()
+    done = ledger.resolve(request_id, task_id, operator[:MAX_TEXT], reason, policy, force=force)
     if not done:
         raise _refused(access, access.reader.request(request_id) or record, by_another=done is None)
+    ledger.confirm([])
     return ActionView(request_id=request_id, state="not_started" if task_id is None else "started", operator=operator)
+
+
+def _check_said(reason: str | None, *, is_needed: bool) -> None:
+    if is_needed and not (reason or "").strip():
+        raise InvalidError("a reason is needed: how you know", Advice(at_prompt="give --reason TEXT"), field="reason")
+    check_reason(reason)
 
 
 def _refused(access: ReadAccess, record: Mapping[str, Any], *, by_another: bool) -> ConflictError:
@@ -98,15 +104,16 @@ def _refused(access: ReadAccess, record: Mapping[str, Any], *, by_another: bool)
 
 def _by_another(access: ReadAccess, record: Mapping[str, Any]) -> ConflictError:
     """Say what another operator did before, and what came of a replay: two runs may have imported the file."""
-    text = f"another operator has resolved request {record['request_id']} before: it is {record['state']}"
     again = record.get("replayed_by")
     if record["state"] != NOT_STARTED or again is None:
+        text = f"another operator has resolved request {record['request_id']} before: it is {record['state']}"
         return ConflictError(text, "its events name the operator and the reason", state=record["state"])
     found = access.reader.request(again)
     came = f"request {again}, which is {found['state']}" if found else f"request {again}, which is not known any more"
     who = f" ({found['source']})" if found and found.get("source") else ""
     advice = Advice((FORCE, " records the run all the same; then look whether its file was imported twice"))
-    return ConflictError(f"{text}, and it was replayed{who} as {came}", advice, state=record["state"])
+    text = f"request {record['request_id']} is {record['state']}, and it was replayed{who} as {came}"
+    return ConflictError(text, advice, state=record["state"])
 
 
 def _not_unknown(record: Mapping[str, Any]) -> ConflictError:

@@ -11,6 +11,8 @@ def follow_again(access: ReadAccess, request_id: str) -> None:
     if record is None:
         raise no_request(access, request_id)
     policy = access.settings.policy(record["mid"], record["customer_key"])
-    if not access.ledger().resume(request_id, policy):
+    ledger = access.ledger()
+    if not ledger.resume(request_id, policy):
         state = record["state"]
         raise ConflictError(f"request {request_id} is {state}: it has no run to follow", state=state)
+    ledger.confirm([])

@@ -128,23 +128,26 @@ def test_near_midnight_the_old_file_is_rejected_when_the_day_is_over(system: Sys
     assert system.cloud.performs == []
 
 
-def test_who_waits_for_midnight_keeps_no_other_request_from_the_definition(system: System):
+def one_waits_for_midnight_and_one_not(system: System) -> None:
+    """Of the requests `a` and `b` for one definition the second has a name that holds on both days."""
+    system.cloud.add(replace(DEFINITION, file_spec="in_*%%DAY%%*.csv"))
     system.world.advance(until_midnight(system) - 30)
-    system.submit(dated(system, "a", days=1))
-    system.work()
-    system.submit(StartRequest(request_id="b", customer_key=KEY, mid=MID))
-    system.work()
+    of_b = f"in_{local(system):%d}_{local(system) + timedelta(days=1):%d}.csv"
+    for request_id, name in (("a", f"in_{local(system) + timedelta(days=1):%d}.csv"), ("b", of_b)):
+        file = FileInfo(location="/in", name=name, size=10, version=request_id)
+        system.submit(StartRequest(request_id=request_id, customer_key=KEY, mid=MID, file=file))
+        system.work()
+
+
+def test_who_waits_for_midnight_keeps_no_other_request_from_the_definition(system: System):
+    one_waits_for_midnight_and_one_not(system)
 
     assert names(system, "b")[-1] == "started"
 
 
 def test_who_waited_for_midnight_asks_the_window_again(system: System):
     system.policy = Policy(frequency=6)
-    system.world.advance(until_midnight(system) - 30)
-    system.submit(dated(system, "a", days=1))
-    system.work()
-    system.submit(StartRequest(request_id="b", customer_key=KEY, mid=MID))
-    system.work()
+    one_waits_for_midnight_and_one_not(system)
     system.live()
 
     assert names(system, "a") == [
@@ -269,12 +272,60 @@ def test_a_definition_is_read_again_only_when_it_is_not_fresh(system: System):
     assert [call for call in system.cloud.calls if call[0] == "definition"] == [("definition", "other")] * 2
 
 
-def test_a_request_without_a_file_starts_also_near_midnight(system: System):
+def without_file(request_id: str) -> StartRequest:
+    return StartRequest(request_id=request_id, customer_key=KEY, mid=MID)
+
+
+@pytest.mark.parametrize("seconds", [-50.0, 0.0, 30.0])
+def test_a_request_without_a_file_waits_near_midnight_and_imports_what_the_new_day_selects(
+    system: System, seconds: float
+):
+    system.world.advance(until_midnight(system) + seconds)
+    system.submit(without_file("a"))
+    system.work()
+
+    assert (names(system, "a")[-1], last(system, "a")["code"]) == ("retrying", "near_midnight")
+    assert 60 - seconds <= last(system, "a")["retry_in"] <= 61 - seconds
+    system.live()
+    assert names(system, "a")[-1] == "completed"
+    assert len(system.cloud.performs) == 1
+
+
+def test_a_tick_of_midnight_waits_while_it_is_not_yet_midnight_at_marketing_cloud(system: System):
+    system.world.advance(until_midnight(system) + 60.0)
+    system.redis_is_ahead(120.0)
+    system.submit(without_file("a"))
+    system.work()
+
+    assert (names(system, "a")[-1], last(system, "a")["code"]) == ("retrying", "near_midnight")
+
+
+@pytest.mark.parametrize("spec", ["orders.csv", "in_*.csv", "year_%%YEAR%%.csv", "", "_CustomObject"])
+def test_a_request_without_a_file_starts_also_near_midnight_where_both_days_select_the_same(system: System, spec: str):
+    system.cloud.add(replace(DEFINITION, file_spec=spec))
     system.world.advance(until_midnight(system) - 1)
-    system.submit(StartRequest(request_id="a", customer_key=KEY, mid=MID))
+    system.submit(without_file("a"))
     system.work()
 
     assert names(system, "a")[-1] == "started"
+
+
+def test_a_request_without_a_file_starts_near_midnight_where_the_policy_starts_any_file(system: System):
+    system.policy = Policy(when_mismatch="start")
+    system.world.advance(until_midnight(system) - 1)
+    system.submit(without_file("a"))
+    system.work()
+
+    assert names(system, "a")[-1] == "started"
+
+
+def test_by_force_a_request_waits_for_midnight_all_the_same(system: System):
+    system.world.advance(until_midnight(system) - 1)
+    for request in (without_file("a"), dated(system, "b", days=1)):
+        system.submit(replace(request, force=True, reason="now"))
+        system.work()
+
+    assert [last(system, each)["code"] for each in ("a", "b")] == ["near_midnight"] * 2
 
 
 def test_a_definition_that_changed_while_the_worker_stood_still_between_two_attempts_is_seen(system: System):
