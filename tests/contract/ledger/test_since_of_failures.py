@@ -61,9 +61,18 @@ def test_after_a_pause_it_begins_anew(scenario: Scenario):
 
 def test_what_waited_for_a_limit_has_not_failed_before(scenario: Scenario):
     scenario.arrives("a")
-    fails(scenario, "quota")
+    limited = [fails(scenario, code)["code"] for code in ("quota", "running_limit")]
 
+    assert limited == ["quota", "running_limit"]
     assert fails(scenario, "13") == {"code": "13", "since": 0}
+
+
+def test_that_calls_are_spread_over_the_minute_ends_no_failure(scenario: Scenario):
+    scenario.arrives("a")
+    fails(scenario, "13")
+
+    assert fails(scenario, "quota") == {"code": "13", "since": 1}
+    assert fails(scenario, "13") == {"code": "13", "since": 2}
 
 
 def test_a_run_that_cannot_be_asked_for_fails_since_its_last_answer(scenario: Scenario):

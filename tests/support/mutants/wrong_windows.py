@@ -39,6 +39,8 @@ WINDOWS = (
     # Since when a request fails with a code.
     Mutant("lib", "if not r.error or NO_FAILURE[wait_before(r)] then", "if not r.error then"),
     Mutant("lib", "return not OF_A_LIMIT[before.code] and before or nil", "return before"),
+    Mutant("lib", " or (code == 'quota' and failing_before(r)) then", " then"),
+    Mutant("lib", "(code == 'quota' and failing_before(r)) then", "code == 'quota' then"),
     Mutant("lib", "if before and before.code == code then", "if before then"),
     Mutant("lib", "if before and before.code == code then", "if false then"),
     Mutant("lib", "before.since or before.at, before.first_code, before.first_at\n", "before.since\n"),

@@ -207,10 +207,11 @@ local function error_of(r, code, text)
   return cjson.encode(said)
 end
 
--- That a look has found no run is no error of its own: the cause of the doubt stays what failed last. Where no call was
--- made because others failed, their failure is the cause.
+-- That a look has found no run is no error of its own: the cause of the doubt stays what failed last. So it does where
+-- calls are spread over the minute: nothing was asked. Where no call was made because others failed, their failure is
+-- the cause.
 local function failed_last(r, code, text)
-  if a.looked and r.error then return r.error end
+  if a.looked and r.error or (code == 'quota' and failing_before(r)) then return r.error end
   local cause = present(a.cause)
   return error_of(r, cause and cause.code or code, cause and cause.text or text)
 end

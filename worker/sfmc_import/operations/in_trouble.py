@@ -112,9 +112,14 @@ def _between(wait: WaitingView | None, code: str) -> str | None:
     return "backoff" if is_waiting and _is_of_service(code) else None
 
 
-def _by_cause(reason: str, code: str) -> str:
-    """Give one reason for one cause: a call that failed for the account, and one that was held for that."""
-    return reason_by_code(code) or reason if reason == "circuit_open" else reason
+def _by_cause(reason: str, code: str) -> str | None:
+    """Give one reason for one cause: a call that failed, and one that was held for that or for a limit of ours."""
+    found = reason_by_code(code)
+    if not code or reason not in {"circuit_open", "rate_limited"} or found == reason:
+        return reason
+    if reason == "circuit_open":
+        return found or reason
+    return found or ("backoff" if _is_of_service(code) else None)
 
 
 def _is_of_service(code: str) -> bool:

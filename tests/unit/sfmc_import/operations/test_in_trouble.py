@@ -61,6 +61,14 @@ def test_it_counts_and_names_those_that_one_request_stands_for() -> None:
     assert (trouble.requests, trouble.customer_keys) == (32, ("Kinds", "Orders", "Prices"))
 
 
+def test_what_failed_and_waits_for_a_limit_of_ours_now_is_held_by_what_failed() -> None:
+    limited = {"waits_because": "rate_limited", "waits_since": NOW - 1, "last_error": error("13")}
+    (trouble,) = troubles(backoff("13"), view("Prices", **limited))
+
+    assert (trouble.reason, trouble.codes, trouble.requests) == ("backoff", ("13",), 2)
+    assert troubles(view(**limited | {"last_error": error("43010")})) == ()
+
+
 def test_of_more_requests_than_were_looked_at_it_says_so() -> None:
     (trouble,) = troubles(backoff("13"))
     among_many = trouble.model_copy(update={"looked_at": 1000})
