@@ -44,7 +44,7 @@ def test_questions_that_get_an_error_are_a_line_at_the_top_until_they_are_answer
     assert (trouble["mid"], trouble["customer_keys"], trouble["requests"]) == (str(ACCOUNT_ID), ["asked"], 1)
     assert trouble["since"]
     assert f"business unit {ACCOUNT_ID}: backoff for " in said
-    assert "It holds 1 request of those that are due next, of asked; if nothing changes, it ends as gave_up" in said
+    assert "It holds 1 request, of asked; if nothing changes, it ends as gave_up" in said
     assert "To do: check S" in said
     assert f"starts wait in business unit {ACCOUNT_ID}" in doctor
 

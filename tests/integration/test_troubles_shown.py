@@ -362,12 +362,12 @@ def test_doctor_fails_while_questions_before_starts_fail_and_warns_while_runs_ca
     of_one = world.person("viewer").see(f"/definition?mid={MID}&customer_key=runs.csv").text
 
     assert {what: each.level for what, each in found.items()} == {"starts wait": "fail", "runs need a look": "warn"}
-    assert "It holds 1 request of those that are due next, of waits.csv" in found["starts wait"].text
+    assert "It holds 1 request, of waits.csv" in found["starts wait"].text
     assert found["starts wait"].fix == fix_for("http_status", "")
     assert [each.reason for each in one.troubles] == ["backoff", "following"]
     assert f"{MID}: backoff for" in " ".join(map(str, standing_lines(one, world.access.reader.now())))
     assert all(f"Business unit {MID}: backoff since" in text for text in (page, of_one))
-    assert "It holds 1 request of those that are due next, of waits.csv; if nothing changes, it ends as gave_up" in page
+    assert "It holds 1 request, of waits.csv; if nothing changes, it ends as gave_up" in page
 
 
 def test_doctor_passes_while_a_limit_of_this_deployment_lets_starts_wait(world: World) -> None:

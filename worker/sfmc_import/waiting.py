@@ -138,9 +138,9 @@ class Waiting:
     """Why a request waits; times in seconds since 1970.
 
     `until` is when it is decided anew; None where no time ends the wait. `held_by` is the request in its way,
-    `attempts` how often it was tried, `last_error` what failed last: code, text, at, since, is_past. At the `deadline`
-    it is given up, and `then` is its state; both are None where no time does that, as while the whole account cannot
-    be used.
+    `attempts` how often it was tried, `last_error` what failed last: code, text, at, since, first_code, first_at,
+    is_past. At the `deadline` it is given up, and `then` is its state; both are None where no time does that, as while
+    the whole account cannot be used.
     `asked_since` is since when a worker asks for its definition or its run, without an answer yet.
     """
 
@@ -229,9 +229,12 @@ def dated(error: Mapping[str, Any], reason: str) -> dict[str, Any]:
 
     Nothing fails now in a wait that is no failure, also where the wait itself is noted as what failed.
     """
+    at = error["at"] / 1000
     if reason in NO_FAILURE:
-        return {**error, "at": error["at"] / 1000, "since": None, "is_past": error["code"] != reason}
-    return {**error, "at": error["at"] / 1000, "since": error.get("since", error["at"]) / 1000}
+        said = {"code": error["code"], "text": error["text"], "at": at}
+        return said | {"since": None, "is_past": error["code"] != reason}
+    times = {name: error[name] / 1000 for name in ("since", "first_at") if name in error}
+    return {**error, "at": at, "since": at, **times}
 
 
 def waited_for(record: Mapping[str, Any], reason: str) -> str:

@@ -299,7 +299,7 @@ def test_polls_that_fail_are_the_last_error_since_the_first_until_one_is_answere
     assert "last_error" not in record(scenario, "a")
 
 
-def test_each_failure_of_polls_has_the_time_of_its_own_and_that_of_the_first(scenario: Scenario) -> None:
+def test_each_failure_of_polls_has_the_time_of_its_own_and_that_of_the_first_with_its_code(scenario: Scenario) -> None:
     scenario.arrives_and_starts("a")
     begin = scenario.world.now_ms()
     noted = []
@@ -309,7 +309,7 @@ def test_each_failure_of_polls_has_the_time_of_its_own_and_that_of_the_first(sce
         noted.append((error["code"], error["at"] - begin, error["since"] - begin))
         scenario.world.advance(5)
 
-    assert noted == [("read_timeout", 0, 0), ("read_timeout", 5_000, 0), ("9", 10_000, 0)]
+    assert noted == [("read_timeout", 0, 0), ("read_timeout", 5_000, 0), ("9", 10_000, 10_000)]
 
 
 def test_a_run_that_could_not_be_asked_for_ends_with_the_cause(scenario: Scenario) -> None:

@@ -47,6 +47,7 @@ from tests.contract.ledger import (
     test_sender_options,
     test_settling,
     test_shared_tokens,
+    test_since_of_failures,
     test_spellings,
     test_starts,
     test_suspects,
@@ -106,6 +107,7 @@ BODIES = (
     test_shared_tokens,
     test_settling,
     test_unknown_starts,
+    test_since_of_failures,
 )
 GIVEN = {"scenario", "world"}
 

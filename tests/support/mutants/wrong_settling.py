@@ -3,7 +3,6 @@
 from tests.support.mutants.mutant import Mutant
 
 SETTLING: tuple[Mutant, ...] = (
-    Mutant("lib", "since = before and (before.since or before.at) or now})", "since = now})"),
     Mutant("lib", "cause and cause.code or code", "code"),
     Mutant("lib", "or (extra and extra.code) then return extra end", "then return extra end"),
     Mutant("lib", "start_unknown = true, expired = true, follow_timed_out = true}", "start_unknown = true}"),

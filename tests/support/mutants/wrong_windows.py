@@ -35,6 +35,16 @@ WINDOWS = (
     Mutant("lib", "or (FAILING[before] and FAILING[reason]) then", "or FAILING[reason] then"),
     Mutant("lib", "or (FAILING[before] and FAILING[reason]) then", "or FAILING[before] then"),
     Mutant("lib", "r.wait == '' or r.wait == 'queued'\n", "r.wait == ''\n"),
-    Mutant("lib", "is_between and r.waited_since or r.wait_since", "r.wait_since"),
+    Mutant("lib", "return r.waited or '', r.waited_since end", "return r.waited or '', r.wait_since end"),
+    # Since when a request fails with a code.
+    Mutant("lib", "if not r.error or NO_FAILURE[wait_before(r)] then", "if not r.error then"),
+    Mutant("lib", "return not OF_A_LIMIT[before.code] and before or nil", "return before"),
+    Mutant("lib", " or (code == 'quota' and failing_before(r)) then", " then"),
+    Mutant("lib", "(code == 'quota' and failing_before(r)) then", "code == 'quota' then"),
+    Mutant("lib", "if before and before.code == code then", "if before then"),
+    Mutant("lib", "if before and before.code == code then", "if false then"),
+    Mutant("lib", "before.since or before.at, before.first_code, before.first_at\n", "before.since\n"),
+    Mutant("lib", "= before.first_code or before.code, before.first_at or", "= before.code, before.first_at or"),
+    Mutant("lib", "before.first_at or before.since or before.at", "before.since or before.at"),
     Mutant("lib", "(reason == '' or reason == 'queued') then", "reason == '' then"),
 )

@@ -1,21 +1,20 @@
 """What `doctor` finds out about calls that are not made, or starts that wait, because calls to Marketing Cloud fail."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.operations import requests
+from sfmc_import.operations.absent import absent_kinds, commands_of
 from sfmc_import.operations.fixing import fix_for, login_of
+from sfmc_import.operations.in_doubt import missing
 from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
-from sfmc_import.operations.troubles import TroubleView, sorted_out
+from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.views import time_of
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.redis_server import Finding, Level
 from sfmc_import.settings import Settings
 from sfmc_import.waiting import BUDGET, RUNNING_LIMIT
-
-LOOKED_AT = 20
-"""Requests that are due next."""
 
 OF_OURS = frozenset({"quota", BUDGET, RUNNING_LIMIT, "circuit_open"})
 """Codes of waits that are limits of this deployment, or stand for a circuit that is closed again."""
@@ -36,15 +35,27 @@ def check_circuits(settings: Settings) -> Iterator[Finding]:
     """Say for what starts wait because calls fail: also if the login works from here."""
     access = ReadAccess(settings)
     try:
-        circuits, due = open_circuits(access), requests.unfinished(access, LOOKED_AT)
+        circuits, found = open_circuits(access), troubles(access)
+        kinds = absent_kinds(missing(access))
     except (LedgerUnavailableError, ServiceUnavailableError):
         return
+    yield from (_started_first(each, kinds) for each in _findings(circuits, found, settings))
+
+
+def _findings(circuits: Sequence[OpenCircuit], found: Sequence[TroubleView], settings: Settings) -> Iterator[Finding]:
     yield from (_of_circuit(each, settings) for each in circuits)
-    for trouble in sorted_out(due, circuits, login_of(settings)):
+    for trouble in found:
         if BUDGET in trouble.codes:
             yield _of_budget(trouble, settings)
-        if not _is_said(trouble, circuits):
+        if trouble.requests and not _is_said(trouble, circuits):
             yield _of_trouble(trouble, settings)
+
+
+def _started_first(finding: Finding, kinds: tuple[str, ...]) -> Finding:
+    """Say which processes must be started where it only remains to wait: without them nothing goes on."""
+    if not kinds or not finding.fix.startswith("wait"):
+        return finding
+    return replace(finding, fix=f"start {commands_of(kinds)}; requests go on by themselves after that")
 
 
 def _of_circuit(circuit: OpenCircuit, settings: Settings) -> Finding:

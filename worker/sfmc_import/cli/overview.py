@@ -77,8 +77,8 @@ def status(customer_key: str | None, *, listed: str | None, mid: str | None, las
     is among the newest 50,000. One that became a request later is left out.
 
     Exit code: 0, or 1 if the definition or the business unit is not known, or Redis does not answer, or, for the
-    system, if Redis has lost writes (for the 15 minutes or so in which starts are careful) or takes none, or a folder
-    or source is in trouble.
+    system, if Redis has lost writes (for the 15 minutes or so in which starts are careful) or takes none, a folder or
+    source is in trouble, or requests are unfinished and no worker or no beat runs.
     """
     with open_operations() as operations:
         if listed in WORDS:
@@ -96,7 +96,8 @@ def status(customer_key: str | None, *, listed: str | None, mid: str | None, las
 def _needs_somebody(whole: StatusView) -> bool:
     """Tell whether something is a failure of `doctor` that stays until a person acts, or that keeps files waiting."""
     is_lost = any(each.is_alarm for each in whole.losses)
-    return is_lost or bool(whole.servers) or any(each.is_trouble for each in whole.folders)
+    is_at_rest = bool(whole.missing) and bool(whole.queued or whole.unfinished)
+    return is_lost or is_at_rest or bool(whole.servers) or any(each.is_trouble for each in whole.folders)
 
 
 def _answer(

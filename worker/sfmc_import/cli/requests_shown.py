@@ -175,8 +175,9 @@ def _moment_to_come(at: datetime, now: float) -> str:
 def _error_line(error: LastError, now: float) -> str:
     """Say what failed last, when that was, and since when it fails."""
     since = f"; it fails since {error.since:%Y-%m-%d %H:%M:%S} UTC" if _failed_before(error) else ""
+    first = f"; first failed {error.first_at:%Y-%m-%d %H:%M:%S} UTC (code {error.first_code})" if error.first_at else ""
     lead = "before" if error.is_past else "error"
-    return f"  {lead:<8} {error.code}: {clause(error.text)}, {_moment(error.at, now)}{since}"
+    return f"  {lead:<8} {error.code}: {clause(error.text)}, {_moment(error.at, now)}{since}{first}"
 
 
 def short_error_lines(error: LastError, now: float) -> Iterator[str]:
@@ -184,6 +185,8 @@ def short_error_lines(error: LastError, now: float) -> Iterator[str]:
     yield f"    {'before it: ' if error.is_past else ''}error {_shortened(error)}"
     since = f", since {error.since:%m-%d %H:%M:%S} UTC" if _failed_before(error) else ""
     yield f"    failed {seconds(max(0.0, now - error.at.timestamp()))} ago{since}"
+    if error.first_at is not None:
+        yield f"    first failed {error.first_at:%m-%d %H:%M:%S} UTC (code {error.first_code})"
 
 
 def _failed_before(error: LastError) -> bool:

@@ -154,10 +154,16 @@ local WAITS = {accepted = 'queued', retrying = 'backoff', reconciling = 'reconci
 -- Reasons that are one wait when they follow each other: calls fail, and the words for it change from try to try.
 local FAILING = {backoff = true, circuit_open = true, rate_limited = true, redis_unsure = true, reconciling = true}
 
--- Since when a request waits for a reason. An attempt, and the wait for a worker before it, end no wait.
-local function since_of(r, reason)
+-- Why a request waits or waited last, and since when. An attempt, and the wait for a worker before it, end no wait.
+local function wait_before(r)
   local is_between = r.wait == '' or r.wait == 'queued'
-  local before, since = is_between and r.waited or r.wait, is_between and r.waited_since or r.wait_since
+  if is_between then return r.waited or '', r.waited_since end
+  return r.wait or '', r.wait_since
+end
+
+-- Since when a request waits for a reason.
+local function since_of(r, reason)
+  local before, since = wait_before(r)
   if before == reason or (FAILING[before] and FAILING[reason]) then return since end
 end
 
@@ -179,16 +185,33 @@ local function wait_for(id, r, reason, behind)
   if next(values) then set(request_key(id), r, values) end
 end
 
--- What failed last, and since when something fails without a success in between.
-local function error_of(r, code, text)
-  local before = r.error and cjson.decode(r.error)
-  return cjson.encode({code = code, text = text, at = now, since = before and (before.since or before.at) or now})
+-- Waits that are no failure of a call, and codes of such: what fails after one fails anew.
+local NO_FAILURE = {not_before = true, window = true, single_flight = true, after = true, paused = true, worker_lost = true}
+local OF_A_LIMIT = {quota = true, budget = true, running_limit = true, near_midnight = true}
+
+-- What failed before, if neither a success nor another wait came since.
+local function failing_before(r)
+  if not r.error or NO_FAILURE[wait_before(r)] then return nil end
+  local before = cjson.decode(r.error)
+  return not OF_A_LIMIT[before.code] and before or nil
 end
 
--- That a look has found no run is no error of its own: the cause of the doubt stays what failed last. Where no call was
--- made because others failed, their failure is the cause.
+-- What failed last, since when it fails with this code, and which other code failed first.
+local function error_of(r, code, text)
+  local said, before = {code = code, text = text, at = now, since = now}, failing_before(r)
+  if before and before.code == code then
+    said.since, said.first_code, said.first_at = before.since or before.at, before.first_code, before.first_at
+  elseif before then
+    said.first_code, said.first_at = before.first_code or before.code, before.first_at or before.since or before.at
+  end
+  return cjson.encode(said)
+end
+
+-- That a look has found no run is no error of its own: the cause of the doubt stays what failed last. So it does where
+-- calls are spread over the minute: nothing was asked. Where no call was made because others failed, their failure is
+-- the cause.
 local function failed_last(r, code, text)
-  if a.looked and r.error then return r.error end
+  if a.looked and r.error or (code == 'quota' and failing_before(r)) then return r.error end
   local cause = present(a.cause)
   return error_of(r, cause and cause.code or code, cause and cause.text or text)
 end

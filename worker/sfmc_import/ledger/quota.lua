@@ -232,18 +232,26 @@ local function note_who(c)
   c.names, c.by = names, table.concat(names, ', ') .. (c.is_more and ' and others' or '')
 end
 
+-- Since when calls fail with this code without an answer between: from the first one that failed.
+local function note_begin(c)
+  if c.failing ~= a.code then c.failing, c.begun = a.code, now end
+end
+
 -- Opens a circuit, or opens it for longer.
 local function open(c)
   local pause = math.min(a.pause * 2 ^ math.min(c.opened or 0, 16), a.longest_pause)
   c.pause = math.max(pause, a.asked)
   c['until'], c.code, c.text, c.opened, c.probe = now + c.pause, a.code, a.text, (c.opened or 0) + 1, nil
-  c.since = c.since or now
+  c.since = c.begun
 end
 
 local function note_failure_of(c, is_probe)
   if present(c['until']) then
     note_who(c)
-    if is_probe then return open(c) end
+    if is_probe then
+      note_begin(c)
+      return open(c)
+    end
     -- A call that was under way when it opened can ask for more time, and is no further failure.
     if a.asked > left_of(c) then c['until'], c.pause = now + a.asked, a.asked end
     return
@@ -253,6 +261,7 @@ local function note_failure_of(c, is_probe)
   if passed < 0 or passed > FAILURE_GAP then c.failures = 0 end
   if c.failures == 0 then c.names, c.is_more = nil, nil end
   c.failures, c.at = c.failures + 1, now
+  note_begin(c)
   note_who(c)
   if c.failures < a.threshold then return end
   c.epoch = c.epoch + 1
@@ -268,7 +277,7 @@ function steps.report_circuit()
   elseif a.outcome == 'answered' and is_open and is_probe then
     c = {epoch = c.epoch + 1, failures = 0, closed = now, back = 0}
   elseif a.outcome == 'answered' and not is_open and a.epoch >= c.epoch then
-    c.failures = 0
+    c.failures, c.failing = 0, nil
   elseif is_probe then
     c.probe = nil
   end

@@ -291,8 +291,8 @@ REQUEST = RequestKey(
             kind="json",
             attribute="last_error",
             kept_at_end=False,
-            meaning="what failed last: code, text, the time in ms, and since when something fails; a look that finds no"
-            " run keeps the cause of the doubt, and an answered poll removes it",
+            meaning="what failed last: code, text, the time in ms, since when it fails with this code, and which other"
+            " one failed first; a look that finds no run keeps the cause of the doubt, and an answered poll removes it",
         ),
     ),
 )

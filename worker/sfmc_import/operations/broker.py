@@ -8,6 +8,7 @@ from sfmc_import import request
 from sfmc_import.access import ReadAccess, redis_errors
 from sfmc_import.display import clause
 from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.operations.absent import absent_kinds, commands_of, once_they_run
 from sfmc_import.operations.in_doubt import missing
 from sfmc_import.operations.views import RequestView, Time, View, time_of
 from sfmc_import.redis_client import connect
@@ -98,13 +99,12 @@ def _with(view: RequestView, of_wait: list[str], of_attempt: list[str]) -> Reque
 
 def _started_first(advice: str | None, absent: list[str]) -> str | None:
     """Say in an advice which processes must be started: what waits for them does not go on by itself."""
-    kinds = [kind for kind in ("worker", "beat") if any(f"start sfmc-import {kind}." in each for each in absent)]
-    names = " and ".join(f"sfmc-import {kind}" for kind in kinds)
-    if advice is None or not names:
+    kinds = absent_kinds(absent)
+    if advice is None or not kinds:
         return advice
     if advice.startswith("wait:"):
-        return f"start {names}; it goes on by itself after that"
-    return f"{advice}, once {names} run{'s' if len(kinds) == 1 else ''}"
+        return f"start {commands_of(kinds)}; it goes on by itself after that"
+    return f"{advice}{once_they_run(kinds)}"
 
 
 def _answers(access: ReadAccess) -> bool:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from sfmc_import.advice import Command
 from sfmc_import.ends import advice_for_end
+from sfmc_import.operations.absent import AFTER_THAT, BY_THEMSELVES
 from sfmc_import.settings import Settings
 from sfmc_import.waiting import is_odd
 
@@ -113,8 +114,8 @@ def advice_for(codes: tuple[str, ...], login: Login = "") -> str:
     fixes = (fix_for(code, login) for code in codes)
     to_do = next((fix for fix in fixes if not fix.startswith("wait:")), None)
     if to_do is None:
-        return "Requests go on by themselves."
-    return f"To do: {to_do}." if to_do == _REPORT else f"To do: {to_do}. Requests go on by themselves after that."
+        return BY_THEMSELVES
+    return f"To do: {to_do}." if to_do == _REPORT else f"To do: {to_do}. {AFTER_THAT}"
 
 
 RESUME = "resume what is paused; it goes on by itself after that"

@@ -18,6 +18,14 @@ LONG_SECONDS = 30.0
 """Marketing Cloud answers within seconds; what is not answered for so long is said."""
 
 
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Requests that are hit like another one: how many, and all definitions of them and of it."""
+
+    count: int = 0
+    customer_keys: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A request that is hit: since when, what failed with which code, when it is tried anew, when it is given up."""
@@ -34,6 +42,10 @@ class Hit:
     deadline: datetime | None = None
     then: str | None = None
     is_unanswered: bool = False
+    first: tuple[datetime, str] | None = None
+    """When another code failed first, and which, if there was neither a success nor another wait since."""
+    alike: Alike = Alike()
+    """Which others it stands for."""
 
     def place(self) -> tuple[str, str]:
         """By what hits are brought together."""
@@ -54,14 +66,22 @@ def _failing(view: RequestView) -> Hit | None:
     reason = _reason(view, wait, error)
     if reason is None:
         return None
-    is_of_wait = wait is not None and (error is None or wait.reason in {*ACCOUNT_WIDE, "backoff"})
-    since = wait.since if is_of_wait and wait else error.since if error else None
-    if view.attempting is not None and view.attempting.waited in ACCOUNT_WIDE:
-        # As before and after this attempt: it ends no wait.
-        since = view.attempting.waited_since
-    hit = _hit(view, reason, since, code="" if error is None else error.code)
+    hit = _hit(view, reason, _begin(view, error), code="" if error is None else error.code)
     until = hit.until if error is None or error.until is None else error.until
-    return hit if error is None else replace(hit, text=error.text, until=until)
+    return hit if error is None else replace(hit, text=error.text, until=until, first=_first(error))
+
+
+def _begin(view: RequestView, error: LastError | None) -> datetime | None:
+    """Give since when it fails with this code; of a wait without a failure, since when it waits."""
+    if error is not None:
+        return error.since
+    if view.attempting is not None and view.attempting.waited in ACCOUNT_WIDE:
+        return view.attempting.waited_since
+    return view.waiting.since if view.waiting else None
+
+
+def _first(error: LastError) -> tuple[datetime, str] | None:
+    return None if error.first_at is None else (error.first_at, error.first_code or "")
 
 
 def _error_of(view: RequestView) -> LastError | None:
@@ -92,9 +112,14 @@ def _between(wait: WaitingView | None, code: str) -> str | None:
     return "backoff" if is_waiting and _is_of_service(code) else None
 
 
-def _by_cause(reason: str, code: str) -> str:
-    """Give one reason for one cause: a call that failed for the account, and one that was held for that."""
-    return reason_by_code(code) or reason if reason == "circuit_open" else reason
+def _by_cause(reason: str, code: str) -> str | None:
+    """Give one reason for one cause: a call that failed, and one that was held for that or for a limit of ours."""
+    found = reason_by_code(code)
+    if not code or reason not in {"circuit_open", "rate_limited"} or found == reason:
+        return reason
+    if reason == "circuit_open":
+        return found or reason
+    return found or ("backoff" if _is_of_service(code) else None)
 
 
 def _is_of_service(code: str) -> bool:

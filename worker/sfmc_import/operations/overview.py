@@ -62,11 +62,7 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
     """Give the whole at one look."""
     now = time_of(access.reader.now())
     assert now is not None
-    waits, runs, read = (
-        waiting(access, limit),
-        running(access, limit),
-        folders(access),
-    )
+    read = folders(access)
     return OverviewView(
         now=now,
         counts=counts(access),
@@ -74,14 +70,14 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
         paused=actions.pauses(access),
         failures=requests.failures(access, limit),
         warnings=tuple(requests.warnings(access, limit)),
-        running=runs,
+        running=running(access, limit),
         losses=losses(access.reader, access.settings),
-        troubles=troubles(access, [*waits, *runs]),
+        troubles=troubles(access),
         servers=with_their_begin(access, server_troubles(access), read),
         folders=read,
         old_definitions=old_definitions(access.reader, login_of(access.settings)),
         notifications=notifications(access),
-        waiting=waits,
+        waiting=waiting(access, limit),
         clocks=wrong_clocks(access.reader),
     )
 

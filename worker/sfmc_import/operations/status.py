@@ -171,7 +171,7 @@ def status(access: ReadAccess) -> StatusView:
         failures=requests.failures(access, SHOWN),
         warnings=tuple(requests.warnings(access, SHOWN)),
         losses=losses(access.reader, access.settings),
-        troubles=troubles(access, [*due, *requests.followed(access, SHOWN)]),
+        troubles=troubles(access),
         failed=requests.failed(access),
         notifications=notifications(access),
         next=due,

@@ -1,6 +1,7 @@
 """What keeps every request of a business unit waiting: since when, the codes, and what somebody must do."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -8,11 +9,14 @@ from typing import Any
 from sfmc_import.access import ReadAccess
 from sfmc_import.display import clause
 from sfmc_import.faults import ACCOUNT_WIDE
+from sfmc_import.operations.absent import absent_kinds, go_on_with
 from sfmc_import.operations.causes import with_cause
 from sfmc_import.operations.fixing import Login, advice_for, login_of
-from sfmc_import.operations.in_trouble import Hit, hit_of
+from sfmc_import.operations.gathering import gather
+from sfmc_import.operations.in_doubt import missing
+from sfmc_import.operations.in_trouble import Alike, Hit, hit_of
 from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
-from sfmc_import.operations.requests import followed, unfinished
+from sfmc_import.operations.requests import read_views
 from sfmc_import.operations.views import RequestView, Time, View, time_of
 from sfmc_import.redaction import hidden
 from sfmc_import.waiting import BUDGET, NO_ANSWER, NOT_FOUND_OUT, UNANSWERED, sentence
@@ -23,22 +27,22 @@ _HELD = "circuit_open"
 _OF_CIRCUITS = (_HELD, "rate_limited")
 """Reasons of requests that met a circuit."""
 
-LOOKED_AT = 20
-"""How many requests that are due next, and runs that are polled next, are looked at."""
-
 NAMED = 5
-"""Definitions that a trouble names."""
+"""Definitions that a trouble names in its sentence."""
+
+LISTED = 50
+"""Definitions of which a trouble has the keys."""
 
 
 class TroubleView(View):
     """One of them: a reason of waiting.md with its sentence, since when it lasts, the codes of failures, what to do.
 
     The reason is `no_answer` where Marketing Cloud has not answered for long, and nothing has failed yet. `runs` are
-    those that cannot be asked for, or say something odd, among those that are polled next. `until` is when the first
-    of them is tried anew, `failed_by` the processes and the logins whose calls failed, where that is known. `requests`
-    counts those that are hit among the requests that are due next and the runs that are polled next, `customer_keys`
-    names definitions of them; the first is given up at `deadline`, and has the state `then` after it, if nothing
-    changes. `mid` is empty where it holds for every business unit.
+    those that cannot be asked for, or say something odd. `until` is when the first of them is tried anew, `failed_by`
+    the processes and the logins whose calls failed, where that is known. `requests` counts those that are hit: of all,
+    or where `looked_at` is given of so many that are due next; `customer_keys` names definitions of them, not more than
+    50. The first is given up at `deadline`, and has the state `then` after it, if nothing changes. `mid` is empty where
+    it holds for every business unit.
     """
 
     mid: str
@@ -54,6 +58,7 @@ class TroubleView(View):
     customer_keys: tuple[str, ...] = ()
     deadline: Time | None = None
     then: str | None = None
+    looked_at: int | None = None
 
     @property
     def about(self) -> str:
@@ -75,8 +80,9 @@ class TroubleView(View):
         names = ", ".join(self.customer_keys[:NAMED])
         more = " and others" if len(self.customer_keys) > NAMED else ""
         requests = "1 request" if self.requests == 1 else f"{self.requests} requests"
+        among = "" if self.looked_at is None else f" of the {self.looked_at:,} that are due next"
         end = "" if self.deadline is None else f"; {self._end}"
-        return f"It holds {requests} of those that are due next, of {names}{more}{end}."
+        return f"It holds {requests}{among}, of {names}{more}{end}."
 
     @property
     def _end(self) -> str:
@@ -89,32 +95,52 @@ class TroubleView(View):
         return {"list": "unfinished"} if self.reason == NO_ANSWER else {"waiting": self.reason}
 
 
-def troubles(access: ReadAccess, due: Iterable[RequestView]) -> tuple[TroubleView, ...]:
-    """Give what is in the way of requests that are due next, of runs and of what comes, once for each business unit."""
-    # What is due next may be a run that is followed too.
-    views = {each.request_id: each for each in due}.values()
-    found = sorted_out(views, open_circuits(access), login_of(access.settings), access.reader.now())
-    return with_cause(access, found)
+def troubles(access: ReadAccess) -> tuple[TroubleView, ...]:
+    """Give what is in the way of requests that wait, of runs and of what comes, once for each business unit."""
+    found = gather(access)
+    views = read_views(access, found.request_ids)
+    sorted_views = sorted_out(views, open_circuits(access), login_of(access.settings), access.reader.now(), found.alike)
+    kinds = absent_kinds(missing(access)) if sorted_views else ()
+    return with_cause(access, (_completed(each, kinds, found.looked_at) for each in sorted_views))
+
+
+def _completed(trouble: TroubleView, kinds: tuple[str, ...], looked_at: int | None) -> TroubleView:
+    """Add which processes must run before anything goes on, and of how many requests it is said."""
+    of = looked_at if trouble.requests else None
+    return trouble.model_copy(update={"advice": go_on_with(trouble.advice, kinds), "looked_at": of})
 
 
 def troubles_of(access: ReadAccess, mid: str) -> tuple[TroubleView, ...]:
-    """Give those that hold for a business unit, by what is due and polled next."""
-    found = troubles(access, [*unfinished(access, LOOKED_AT), *followed(access, LOOKED_AT)])
-    return tuple(each for each in found if each.mid in {"", mid})
+    """Give those that hold for a business unit."""
+    return tuple(each for each in troubles(access) if each.mid in {"", mid})
 
 
 def sorted_out(
-    due: Iterable[RequestView], circuits: Sequence[OpenCircuit], login: Login = "", now: float = 0.0
+    due: Iterable[RequestView],
+    circuits: Sequence[OpenCircuit],
+    login: Login = "",
+    now: float = 0.0,
+    alike: Mapping[str, Alike] | None = None,
 ) -> tuple[TroubleView, ...]:
-    """Sort requests that are due next by what is in their way; `circuits` let no call pass, also without a request.
+    """Sort requests by what is in their way; `circuits` let no call pass, also without a request.
 
-    Without the time nothing is said to be unanswered for long.
+    Without the time nothing is said to be unanswered for long. `alike` are others, by the request that stands for them.
     """
-    hit = filter(None, (hit_of(each, now) for each in due))
-    groups = groupby(sorted(hit, key=Hit.place), key=Hit.place)
+    groups = groupby(sorted(_hits(due, now, alike or {}), key=_order), key=Hit.place)
     found = [_trouble(*place, list(hits), circuits, login) for place, hits in groups]
     idle = (each for each in circuits if not any(_says(trouble, each) for trouble in found))
     return (*(_of_circuit(each, login, is_met=any(_meets(one, each) for one in found)) for each in idle), *found)
+
+
+def _hits(due: Iterable[RequestView], now: float, alike: Mapping[str, Alike]) -> Iterator[Hit]:
+    for view in due:
+        if (hit := hit_of(view, now)) is not None:
+            yield replace(hit, alike=alike.get(view.request_id, Alike()))
+
+
+def _order(hit: Hit) -> tuple[tuple[str, str], float, str]:
+    """Order hits by their begin, so that the same ones are said in the same words."""
+    return hit.place(), 0.0 if hit.since is None else hit.since.timestamp(), hit.code
 
 
 def _says(trouble: TroubleView, circuit: OpenCircuit) -> bool:
@@ -193,7 +219,8 @@ def _trouble(mid: str, reason: str, hits: Sequence[Hit], circuits: Sequence[Open
     failed_by = ", ".join(dict.fromkeys(each.by for each in held_by if each.by))
     known = tuple(dict.fromkeys(code for code in codes if code))
     is_untried = _are_untried(mid, reason, known, circuits)
-    text = NO_REQUEST_TRIED if is_untried else _sentence(reason, known, hits)
+    text = NO_REQUEST_TRIED if is_untried else f"{_sentence(reason, known, hits)}{_said_of_first(hits)}"
+    count = sum(1 + each.alike.count for each in hits)
     return TroubleView(
         mid=mid,
         reason=reason,
@@ -202,14 +229,26 @@ def _trouble(mid: str, reason: str, hits: Sequence[Hit], circuits: Sequence[Open
         until=None if is_untried else min((each.until for each in hits if each.until is not None), default=None),
         codes=known,
         advice=_advice(known, hits, login),
-        runs=len(hits) if reason == "following" else 0,
+        runs=count if reason == "following" else 0,
         failed_by=failed_by or None,
-        requests=len(hits),
-        customer_keys=tuple(sorted({each.customer_key for each in hits})),
+        requests=count,
+        customer_keys=_keys(hits),
         **_first_end(hits),
     )
 
 
+def _keys(hits: Sequence[Hit]) -> tuple[str, ...]:
+    found = {each.customer_key for each in hits}.union(*(each.alike.customer_keys for each in hits))
+    return tuple(sorted(found)[:LISTED])
+
+
+def _said_of_first(hits: Sequence[Hit]) -> str:
+    """Say which other code failed first, if neither a success nor another wait came since; empty where none did."""
+    first = min((each.first for each in hits if each.first), default=None)
+    return "" if first is None else f" Before that calls failed with code {first[1]}, first at {first[0]:{_AT}} UTC."
+
+
+_AT = "%Y-%m-%d %H:%M:%S"
 LOOK_AT_RUNS = "look at the runs in Marketing Cloud; they are followed on until their deadline"
 _LIKE_A_TIMEOUT = ("read_timeout",)
 """What helps where nothing has failed yet is what helps after that."""

@@ -34,8 +34,9 @@ class View(BaseModel):
 
 
 class LastError(View):
-    """What failed last, and `since` when something fails without a success in between.
+    """What failed last, and `since` when it fails with this code, without a success or another wait in between.
 
+    Where another code failed before that, `first_code` is the first one and `first_at` its begin.
     One that `is_past` failed before the request began to wait for another reason, and does not hold it now. `until` is
     when it is over where that is known: a spent budget is new with the next day or year.
     """
@@ -46,6 +47,8 @@ class LastError(View):
     since: Time | None = None
     is_past: bool = False
     until: Time | None = None
+    first_code: str | None = None
+    first_at: Time | None = None
 
 
 class PauseView(View):
@@ -406,9 +409,9 @@ def waiting_view(waiting: Waiting, pause: PauseView | None = None, expires: date
 
 
 def _last_error(error: Mapping[str, Any]) -> LastError:
-    times: dict[str, Any] = {name: time_of(error[name]) for name in ("at", "since")}
+    times: dict[str, Any] = {name: time_of(error.get(name)) for name in ("at", "since", "first_at")}
     said: dict[str, Any] = hidden_in({"code": error["code"], "text": error["text"]})
-    return LastError(**said, **times, is_past=error.get("is_past", False))
+    return LastError(**said, **times, is_past=error.get("is_past", False), first_code=error.get("first_code"))
 
 
 def attempt_view(attempt: Attempt | None) -> AttemptView | None:

@@ -161,13 +161,12 @@ def test_each_list_says_how_many_more_there_are_and_which_command_lists_them() -
 def test_an_outage_of_a_business_unit_is_said_once_with_its_beginning_and_its_code() -> None:
     error = LastError(code="http_503", text="HTTP 503", at=NOW)
     since = [datetime(2026, 3, 1, hour, tzinfo=UTC) for hour in (4, 5)]
-    waits = [
-        waiting(NOW).model_copy(update={"reason": "circuit_open", "since": at, "last_error": error}) for at in since
-    ]
+    errors = [error.model_copy(update={"since": at}) for at in since]
+    waits = [waiting(NOW).model_copy(update={"reason": "circuit_open", "last_error": each}) for each in errors]
     whole = overview([], [request("retrying", waiting=each) for each in waits])
 
     said = f"  business unit 510001234: circuit_open for 2 h (code http_503): {REASONS['circuit_open']} {BY_ITSELF}"
-    hit = f"It holds 2 requests of those that are due next, of {'K' * 36}."
+    hit = f"It holds 2 requests, of {'K' * 36}."
     assert [each for each in whole_lines(whole) if "business unit" in str(each)] == [f"{said} {hit}"]
 
 
@@ -185,7 +184,7 @@ def test_an_outage_is_as_old_as_its_circuit_and_has_the_code_of_what_failed_and_
         (line,) = lines_of_trouble("circuit_open", circuit)
         assert "circuit_open for 3 h (code login_failed)" in line
         assert "To do: check SFMC_CLIENT_ID" in line
-        assert "Requests go on by themselves after that. It holds 1 request of those" in line
+        assert "Requests go on by themselves after that. It holds 1 request" in line
     other, line = lines_of_trouble("circuit_open", OpenCircuit(mid="7", code="login_failed", since=begun, until=1))
     assert ("business unit 7: " in other, "(code circuit_open)" in line) == (True, True)
 

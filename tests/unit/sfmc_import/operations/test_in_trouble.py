@@ -7,7 +7,7 @@ import pytest
 
 from sfmc_import.cli.overview import trouble_line
 from sfmc_import.operations.fixing import fix_for
-from sfmc_import.operations.in_trouble import LONG_SECONDS
+from sfmc_import.operations.in_trouble import LONG_SECONDS, Alike
 from sfmc_import.operations.open_circuits import OpenCircuit
 from sfmc_import.operations.troubles import LOOK_AT_RUNS, NO_REQUEST_TRIED, WHAT_COMES_WAITS, TroubleView, sorted_out
 from sfmc_import.operations.views import RequestView, WorkerView, request_view
@@ -47,11 +47,42 @@ def test_questions_before_a_start_that_fail_are_a_trouble_that_names_the_definit
     (trouble,) = found
     line = trouble_line(trouble, NOW)
 
-    assert (trouble.reason, trouble.codes, trouble.since) == ("backoff", (code,), at(-290))
+    assert (trouble.reason, trouble.codes, trouble.since) == ("backoff", (code,), at(-300))
     assert (trouble.requests, trouble.customer_keys) == (2, ("Orders", "Prices"))
-    assert "It holds 2 requests of those that are due next, of Orders, Prices; if nothing changes" in line
+    assert "It holds 2 requests, of Orders, Prices; if nothing changes" in line
     assert f"the first ends as gave_up by {at(60):%Y-%m-%d %H:%M:%S} UTC." in line
     assert fix_for(code, "oauth").startswith("wait:") or fix_for(code, "oauth") in line
+
+
+def test_it_counts_and_names_those_that_one_request_stands_for() -> None:
+    alike = {"r-Orders": Alike(30, frozenset({"Orders", "Kinds"}))}
+    (trouble,) = sorted_out([backoff("13"), backoff("13", "Prices")], (), "oauth", NOW, alike)
+
+    assert (trouble.requests, trouble.customer_keys) == (32, ("Kinds", "Orders", "Prices"))
+
+
+def test_what_failed_and_waits_for_a_limit_of_ours_now_is_held_by_what_failed() -> None:
+    limited = {"waits_because": "rate_limited", "waits_since": NOW - 1, "last_error": error("13")}
+    (trouble,) = troubles(backoff("13"), view("Prices", **limited))
+
+    assert (trouble.reason, trouble.codes, trouble.requests) == ("backoff", ("13",), 2)
+    assert troubles(view(**limited | {"last_error": error("43010")})) == ()
+
+
+def test_of_more_requests_than_were_looked_at_it_says_so() -> None:
+    (trouble,) = troubles(backoff("13"))
+    among_many = trouble.model_copy(update={"looked_at": 1000})
+
+    assert among_many.affected.startswith("It holds 1 request of the 1,000 that are due next, of Orders")
+
+
+def test_its_begin_is_that_of_the_code_and_what_failed_first_stands_beside_it() -> None:
+    failed = error("http_503", since=20) | {"first_code": "13", "first_at": (NOW - 3600) * 1000}
+    waits = {"waits_because": "circuit_open", "waits_since": NOW - 3600, "last_error": failed}
+    (trouble,) = troubles(view(**waits))
+
+    assert (trouble.since, trouble.codes) == (at(-20), ("http_503",))
+    assert trouble.text.endswith(f" Before that calls failed with code 13, first at {at(-3600):%Y-%m-%d %H:%M:%S} UTC.")
 
 
 @pytest.mark.parametrize("code", ["43010", "other_definition", "nothing_started", "missing_row", "worker_lost"])
@@ -62,7 +93,7 @@ def test_a_wait_that_is_the_requests_own_is_none(code: str) -> None:
 def test_many_definitions_are_named_in_part() -> None:
     (trouble,) = troubles(*(backoff("http_status", f"K{number}") for number in range(7)))
 
-    assert "7 requests of those that are due next, of K0, K1, K2, K3, K4 and others" in trouble.affected
+    assert "7 requests, of K0, K1, K2, K3, K4 and others" in trouble.affected
 
 
 def test_it_stays_while_the_next_attempt_and_the_wait_for_a_worker_before_it_last() -> None:
@@ -138,8 +169,8 @@ def test_an_attempt_that_lasts_has_passed_what_held_every_request_and_waits_for_
 
 
 def test_a_throttle_that_one_request_met_and_for_which_another_was_held_is_one_line() -> None:
-    met = view("Met", waits_because="rate_limited", waits_since=NOW - 9, last_error=error("17"))
-    held = view("Held", waits_because="circuit_open", waits_since=NOW - 5, last_error=error("17"))
+    met = view("Met", waits_because="rate_limited", waits_since=NOW - 9, last_error=error("17", since=9))
+    held = view("Held", waits_because="circuit_open", waits_since=NOW - 5, last_error=error("17", since=5))
     circuit = OpenCircuit(code="17", since=NOW - 9, until=NOW + 9)
     (trouble,) = sorted_out([met, held], [circuit], "oauth", NOW)
 
