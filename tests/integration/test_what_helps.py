@@ -1,6 +1,7 @@
 """What an operator is advised to do about a request that waits."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from sfmc_import.states import Lease, StartNow
 from sfmc_import.worker_process import WriteLossWatch
 from sfmc_server.console.feed import Feed
 from tests.support.console import MID, World, console_over
+
+LATER = datetime(2099, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -60,6 +63,31 @@ def test_a_pause_after_an_outage_says_who_ends_it_and_the_outage_as_past(world: 
     assert "  before   http_503: Service Unavailable" in lines
     assert "What failed before this wait" in page
     assert [each.codes for each in status(world.access).troubles] == []
+
+
+@pytest.mark.parametrize("until", [None, LATER])
+def test_what_fails_during_a_pause_says_that_it_is_paused_too(world: World, until: datetime | None) -> None:
+    ledger, lease = claimed(world, "held")
+    ledger.retry(lease, NotApplied("login_failed", "Not Authorized", account_wide=True), 60.0)
+    before = requests.show(world.access, lease.request_id)
+    actions.pause(world.access, "all", "ann", "night shift", until)
+    view = requests.show(world.access, lease.request_id)
+    lines = " ".join(map(str, [*request_lines(view, 0.0), *table_lines(view, 0.0)]))
+    page = world.person("operator").see(f"/request?id={lease.request_id}").text
+    [trouble] = status(world.access).troubles
+
+    assert before.waiting is not None
+    assert view.waiting is not None
+    assert (before.waiting.pause, before.next) == (None, ["cancel", "pause"])
+    assert (view.waiting.reason, view.waiting.until, view.next) == (
+        "circuit_open", before.waiting.until, ["resume", "cancel"],
+    )  # fmt: skip
+    end = "until sfmc-import resume" if until is None else "until 2099-01-01 00:00:00 UTC"
+    assert f"  pause    and paused {end}, by ann: night shift" in lines
+    assert "night shift" in page
+    helps = ": resume what is paused" if until is None else ", until 2099-01-01 00:00:00 UTC"
+    assert f"; it is paused too{helps}; it goes on by itself after both" in str(view.advice)
+    assert trouble.advice.endswith(f" They are paused too{helps}. Requests go on by themselves after both.")
 
 
 def test_a_request_that_needs_a_process_which_does_not_run_is_not_advised_to_wait(world: World) -> None:

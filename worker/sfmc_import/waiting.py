@@ -196,7 +196,7 @@ def has_failed_look(record: Mapping[str, Any]) -> bool:
 
 
 def _is_resolved_now(record: Mapping[str, Any]) -> bool:
-    return bool(record.get("resolving_until")) and record["state"] in _BEFORE_A_START
+    return bool(record.get("resolving_until")) and record["state"] in BEFORE_A_START
 
 
 def _asked_since(record: Mapping[str, Any]) -> float | None:
@@ -247,7 +247,7 @@ def deadline_of(record: Mapping[str, Any], reason: str) -> tuple[float | None, s
     error = record.get("last_error")
     code = "" if error is None else str(error["code"])
     reason = waited_for(record, reason)
-    found = [(record["expires"], "expired")] if "expires" in record and record["state"] in _BEFORE_A_START else []
+    found = [(record["expires"], "expired")] if "expires" in record and record["state"] in BEFORE_A_START else []
     if code not in _ENDS_NO_REQUEST:
         found += _own_deadline(record, reason)
     return min(found, default=(None, None), key=lambda pair: pair[0] or 0.0)
@@ -255,7 +255,9 @@ def deadline_of(record: Mapping[str, Any], reason: str) -> tuple[float | None, s
 
 _BETWEEN = ("", "queued")
 _UNTIL_IT_GIVES_UP = frozenset({("retrying", "backoff"), ("starting", "backoff"), ("starting", "reconciling")})
-_BEFORE_A_START = frozenset({"accepted", "deferred", "retrying"})
+BEFORE_A_START = frozenset({"accepted", "deferred", "retrying"})
+"""States in which a request waits for its start: a pause holds it then, whatever else it waits for."""
+
 _ENDS_NO_REQUEST = ACCOUNT_WIDE | NOT_ASKED
 """Failures of the whole account: their time does not count."""
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import FAILURES
+from sfmc_import.operations.paused_too import with_pause
 from sfmc_import.operations.views import AwaitedView, RequestView
 from sfmc_import.request import fold_key
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
@@ -52,7 +53,8 @@ def _with(view: RequestView, awaited: AwaitedView | None, advice: str | None) ->
     if view.waiting is None or awaited is None:
         return view
     waiting = view.waiting.model_copy(update={"awaited": awaited})
-    return view.model_copy(update={"waiting": waiting, "advice": advice or view.advice})
+    found = view.model_copy(update={"waiting": waiting, "advice": advice or view.advice})
+    return with_pause(found) if advice else found
 
 
 def _listed(access: ReadAccess) -> list[_Listed]:
