@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor_redis import check_redis
 from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.errors import SINCE_WHEN
@@ -16,6 +17,7 @@ from sfmc_import.ledger.opening import ledger_settings, open_ledger
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import RESUME
+from sfmc_import.operations.folders import FILE_ADVICE
 from sfmc_import.operations.status import standing, status
 from sfmc_import.policy import Policy
 from sfmc_import.runs import Definition
@@ -133,3 +135,22 @@ def test_the_console_counts_nothing_of_before_redis_was_emptied(world: World) ->
     feed.read()
 
     assert (before, feed.activity.day(world.access.reader.now()).total("accepted")) == (1, 1)
+
+
+def test_a_worker_with_another_login_that_fails_makes_the_list_of_a_watcher_no_older(world: World) -> None:
+    settings = world.access.settings
+    quota = open_ledger(settings).quota(quota_limits(settings))
+    for number in range(3):
+        quota.report(f"{MID}@01d0", f"probe{number}", 0, "failed", code="login_failed", text="no", by="a worker")
+    folder = {"folder": "/data/in", "location": "/data/in", "state": "watched", "more": 0, "login": "4e11"}
+    folder["files"] = [{"name": "a.csv", "reason": "unmatched", "age": 1.0}]
+    world.client.note_folders("h:1:x", [folder])
+    stray = {"location": "/data/in", "name": "a.csv", "fingerprint": "f" * 32}
+    said = {"mid": MID, "file": stray, "reason": "no_match", "text": "no route and no FileSpec names it"}
+    world.access.ledger().report("arrival/1", "unrouted", MID, stray["name"], said)
+    whole = world.ask("GET", "/v1/status").json()
+    [file] = whole["folders"][0]["files"]
+
+    assert [each["codes"] for each in whole["troubles"]] == [["login_failed"]]
+    assert (file["text"], file["advice"]) == ("no definition matches", FILE_ADVICE["unmatched"])
+    assert world.ask("GET", "/v1/unmatched").json()["old_definitions"] == []
