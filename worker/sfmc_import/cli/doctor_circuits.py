@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from sfmc_import.access import ReadAccess
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.operations import requests
+from sfmc_import.operations.causes import with_cause
 from sfmc_import.operations.fixing import fix_for, login_of
 from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
 from sfmc_import.operations.troubles import TroubleView, sorted_out
@@ -40,7 +41,7 @@ def check_circuits(settings: Settings) -> Iterator[Finding]:
     except (LedgerUnavailableError, ServiceUnavailableError):
         return
     yield from (_of_circuit(each, settings) for each in circuits)
-    for trouble in sorted_out(due, circuits, login_of(settings)):
+    for trouble in with_cause(access, sorted_out(due, circuits, login_of(settings))):
         if BUDGET in trouble.codes:
             yield _of_budget(trouble, settings)
         if not _is_said(trouble, circuits):
