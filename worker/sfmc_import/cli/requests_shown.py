@@ -113,6 +113,18 @@ def table_lines(request: RequestView, now: float, *, with_mid: bool = False) -> 
         yield from (f"    {lead or 'next'}: {command}" for lead, command in _commands(request))
 
 
+def lines_in_line(request: RequestView, now: float) -> Iterator[str]:
+    """Say why a request waits that stands in line for its definition, unless others only come first."""
+    waiting = request.waiting
+    if waiting is None or (waiting.reason == "single_flight" and waiting.pause is None):
+        return
+    yield from _short_wait_lines(waiting, request.import_status, now)
+    if waiting.since is not None:
+        yield f"    since {_moment(waiting.since, now)}"
+    if request.advice is not None:
+        yield f"    to do: {request.advice}"
+
+
 def _short_wait_lines(waiting: WaitingView, import_status: str | None, now: float) -> Iterator[str]:
     """Say why it waits and until when, how the definition stands that it waits for, or who paused it."""
     status = f" {import_status}" if is_odd(import_status) else ""

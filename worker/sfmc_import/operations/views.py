@@ -66,13 +66,18 @@ class AwaitedView(View):
     """Where a definition stands whose completed run a request waits for: `text` says it.
 
     `request_id` is its request that runs or waits, with its `state` and since when it has that; else the newest that
-    ended badly. Null where none is known. So many imports in a row as `consecutive_errors` ended in Error.
+    ended badly. Null where none is known. So many imports in a row as `consecutive_errors` ended in Error. One that
+    fails now has the `code`, `fails_since` when, and the `deadline` at which it is given up, with the state `then`.
     """
 
     customer_key: str
     request_id: str | None = None
     state: str | None = None
     since: Time | None = None
+    code: str | None = None
+    fails_since: Time | None = None
+    deadline: Time | None = None
+    then: str | None = None
     consecutive_errors: int = 0
     text: str
 
