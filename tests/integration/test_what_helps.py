@@ -88,7 +88,7 @@ def test_what_fails_during_a_pause_says_that_it_is_paused_too(world: World, unti
     assert f"  pause    and paused {end}, by ann: night shift" in lines
     assert "night shift" in page
     helps = ": resume what is paused" if until is None else ", until 2099-01-01 00:00:00 UTC"
-    assert f"; it is paused too{helps}; it goes on by itself after both" in str(view.advice)
+    assert f"; it is paused too{helps}; it goes on by itself after both, once sfmc-import" in str(view.advice)
     assert trouble.advice.endswith(f" They are paused too{helps}. Requests go on by themselves after both.")
 
 

@@ -55,7 +55,7 @@ _BY_CAUSE: Mapping[tuple[str, str], str] = {
     ),
     **dict.fromkeys(
         (("circuit_open", code) for code in ("login_failed", "12", "token_refused", "http_refused")),
-        "A login to Marketing Cloud does not work. A process with another login goes on.",
+        "A login to Marketing Cloud does not work. A process with another login goes on, and may take up what waits.",
     ),
     ("circuit_open", "circuit_open"): "No call is made for now: calls failed, of the whole account or with one login.",
     ("rate_limited", "quota"): "Calls are spread over the minute (SFMC_CALLS_PER_MINUTE), and others come first.",

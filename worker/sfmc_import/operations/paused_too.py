@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sfmc_import.operations.fixing import RESUME
+from sfmc_import.operations.fixing import OR_ANOTHER_LOGIN, RESUME
 from sfmc_import.operations.views import PauseView, RequestView
 
 PAUSED = "paused"
@@ -26,7 +26,8 @@ def pause_beside(view: RequestView) -> PauseView | None:
 
 def _both(advice: str, pause: PauseView) -> str:
     begin, _, rest = advice.partition(GOES_ON)
-    return f"{begin}; it is paused too{_end(pause)}{GOES_ON} after both{rest.removeprefix(' after that')}"
+    rest = rest.removeprefix(" after that").removeprefix(OR_ANOTHER_LOGIN)
+    return f"{begin}; it is paused too{_end(pause)}{GOES_ON} after both{rest}"
 
 
 def _end(pause: PauseView) -> str:
