@@ -18,6 +18,7 @@ from sfmc_import.operations import actions, requests
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import RESUME
 from sfmc_import.operations.folders import FILE_ADVICE
+from sfmc_import.operations.paused_too import RESUME_TOO
 from sfmc_import.operations.status import standing, status
 from sfmc_import.policy import Policy
 from sfmc_import.runs import Definition
@@ -90,6 +91,20 @@ def test_what_fails_during_a_pause_says_that_it_is_paused_too(world: World, unti
     helps = ": resume what is paused" if until is None else ", until 2099-01-01 00:00:00 UTC"
     assert f"; it is paused too{helps}; it goes on by itself after both, once sfmc-import" in str(view.advice)
     assert trouble.advice.endswith(f" They are paused too{helps}. Requests go on by themselves after both.")
+
+
+def test_what_waits_for_a_worker_or_its_window_during_a_pause_is_to_be_resumed(world: World) -> None:
+    ledger, _ = claimed(world, "held")
+    first, second = world.submit(name="held.csv", key="other"), world.submit(name="second.csv", key="held")
+    asked = ledger.load(second)
+    assert asked is not None
+    ledger.claim(asked, "worker", Policy(), Definition(customer_key="held"))
+    actions.pause(world.access, "all", "ann", "night shift")
+    queued, in_line = (requests.show(world.access, each) for each in (first, second))
+
+    assert [each.waiting and each.waiting.reason for each in (queued, in_line)] == ["queued", "single_flight"]
+    assert (queued.advice, in_line.advice) == (RESUME, RESUME_TOO)
+    assert [each.next[0] for each in (queued, in_line)] == ["resume", "resume"]
 
 
 def test_a_request_that_needs_a_process_which_does_not_run_is_not_advised_to_wait(world: World) -> None:

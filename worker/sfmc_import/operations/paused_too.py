@@ -7,6 +7,7 @@ from sfmc_import.operations.views import PauseView, RequestView
 
 PAUSED = "paused"
 GOES_ON = "; it goes on by itself"
+RESUME_TOO = "resume what is paused; it goes on by itself when this wait is over too"
 ALL_GO_ON = "Requests go on by themselves"
 
 
@@ -15,7 +16,9 @@ def with_pause(view: RequestView) -> RequestView:
     pause = pause_beside(view)
     if pause is None or (view.advice is None and pause.until is not None):
         return view
-    return view.model_copy(update={"advice": RESUME if view.advice is None else _both(view.advice, pause)})
+    is_queued = view.waiting is not None and view.waiting.reason == "queued"
+    advice = _both(view.advice, pause) if view.advice else RESUME if is_queued else RESUME_TOO
+    return view.model_copy(update={"advice": advice})
 
 
 def pause_beside(view: RequestView) -> PauseView | None:
