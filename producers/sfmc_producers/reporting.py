@@ -10,7 +10,7 @@ from uuid import uuid4
 import structlog
 
 from sfmc_import.circuits import failed_code
-from sfmc_import.definitions import OldList
+from sfmc_import.definitions import CachedDefinitions, OldList
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.stability import WaitingFile
 
@@ -147,10 +147,11 @@ def _describe_file(file: WaitingFile, now: float) -> dict[str, object]:
 MOST_OLD = 50
 
 
-def describe_old(lists: Sequence[OldList]) -> dict[str, object]:
-    """Describe the lists of definitions by which files are routed although they could not be read anew."""
-    said = [_describe_list(each) for each in lists[:MOST_OLD]]
-    return {"definitions": said} if said else {}
+def describe_old(definitions: CachedDefinitions) -> dict[str, object]:
+    """Describe the lists by which files are routed although they could not be read anew, and who reads them."""
+    said = [_describe_list(each) for each in definitions.old_lists()[:MOST_OLD]]
+    by: dict[str, object] = {"login": definitions.login} if definitions.login else {}
+    return {"definitions": said, **by} if said else by
 
 
 def _describe_list(old: OldList) -> dict[str, object]:

@@ -363,7 +363,7 @@ class Submitter:
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
         """Tell the ledger what a watcher says of its folders; False when it does not take it now."""
         # A pause of its own: what the ledger refuses of files, such as new ones when it is full, must be seen there.
-        said = folders and [{**folders[0], **describe_old(self._rules.definitions.old_lists())}, *folders[1:]]
+        said = folders and [{**folders[0], **describe_old(self._rules.definitions)}, *folders[1:]]
         return self._notes.call(lambda: self._note(watcher, said)) or False
 
     def read_old_lists(self) -> None:

@@ -360,9 +360,11 @@ def test_a_redis_that_is_full_is_a_trouble_of_its_own_and_folders_are_reported_a
     try:
         world.client.note_folders("h:1:x", [FOLDER | {"files": [HELD | {"code": "redis"}]}])
         page, whole = person.see("/").text, status(world.access)
+        [finding] = [each for each in check_redis(world.access.settings, "worker") if each.check == "folder"]
     finally:
         world.access.client.config_set("maxmemory", 0)
 
+    assert finding.fix.startswith("raise maxmemory of this Redis to ")
     assert [(each.server, each.check) for each in whole.servers] == [("Redis", "writes")]
     assert whole.servers[0].fix.startswith("raise maxmemory of this Redis to ")
     assert '<p class="banner bad">Redis at' in page

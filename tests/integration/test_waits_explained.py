@@ -12,7 +12,7 @@ import pytest
 from sfmc_import.access import ReadAccess
 from sfmc_import.attempts import CONFIRMED_FIRST
 from sfmc_import.cli.doctor import check_circuits
-from sfmc_import.cli.overview import whole_lines
+from sfmc_import.cli.overview import standing_lines, whole_lines
 from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger import RedisLedger
@@ -21,12 +21,12 @@ from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.errors import ConflictError, InvalidError
 from sfmc_import.operations.resolving import resolve
-from sfmc_import.operations.status import status
+from sfmc_import.operations.status import standing, status
 from sfmc_import.policy import Policy
 from sfmc_import.runs import Accepted, Definition
 from sfmc_import.states import Lease, StartNow
 from sfmc_import.waiting import BUDGET_OF_DAY, BUDGET_OF_YEAR
-from tests.support.console import World, console_over
+from tests.support.console import MID, World, console_over
 
 ZONE = "Etc/GMT+6"
 
@@ -152,6 +152,39 @@ def test_a_definition_of_which_no_request_is_known_is_said_so(world: World) -> N
 
     assert "contacts: no request of it is known that runs, waits or has ended badly" in said
     assert "let the file of contacts come" in said
+
+
+def test_of_a_definition_that_fails_its_failure_since_when_and_its_end_are_said(world: World) -> None:
+    waits = waits_for_contacts(world)
+    ledger, lease = claimed(world, "contacts", Policy(retry_deadline=900.0))
+    ledger.retry(lease, NotApplied("13", "database"), 60.0)
+    first = requests.show(world.access, lease.request_id).waiting
+    said, view = shown(world, waits), requests.show(world.access, waits)
+
+    assert first is not None
+    assert first.last_error is not None
+    assert view.waiting is not None
+    assert view.waiting.awaited is not None
+    assert (view.waiting.awaited.code, view.waiting.awaited.fails_since) == ("13", first.last_error.since)
+    assert (view.waiting.awaited.deadline, view.waiting.awaited.then) == (first.deadline, "gave_up")
+    assert f"is retrying (backoff), and fails with code 13 since {first.last_error.since:%Y-%m-%d %H:%M:%S} UTC" in said
+    assert f"if nothing changes, it ends as gave_up by {first.deadline:%Y-%m-%d %H:%M:%S} UTC" in said
+
+
+def test_the_status_of_a_definition_says_why_what_stands_in_line_waits(world: World) -> None:
+    waits_for_contacts(world)
+    found = standing(world.access, "orders", MID)
+    after = [*map(str, standing_lines(found, world.access.reader.now()))]
+    actions.pause(world.access, "all", "ann", "night shift")
+    paused = [*map(str, standing_lines(standing(world.access, "orders", MID), world.access.reader.now()))]
+    begin = after.index("  behind   1")
+
+    assert after[begin + 2 : begin + 4] == [
+        "      after",
+        "      contacts: no request of it is known that runs, waits or has ended badly",
+    ]
+    assert after[begin + 5].startswith("      to do: let the file of contacts come")
+    assert "      and paused until sfmc-import resume, by ann: night shift" in paused
 
 
 # --- A start in doubt, and two operators.

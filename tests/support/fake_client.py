@@ -42,6 +42,7 @@ class FakeClient:
     time: float = 1_772_884_800.0
     clocks: dict[str, float | None] = field(default_factory=dict)
     old: list[OldList] = field(default_factory=list)
+    login: str = ""
 
     def submit(self, *, request_id: str, file: FileInfo, priority: int | None = None, **fields: Any) -> SubmitResult:
         known = {name: value for name, value in asdict(file).items() if value is not None}

@@ -47,6 +47,11 @@ class Letters:
         del source
         return not self.confirms_nothing and self.kept.keys() >= set(record_ids)
 
+    def outage(self, source: str) -> str:
+        """Why nothing is kept, or confirmed."""
+        del source
+        return "letters are not kept" if self.is_down else "letters are not confirmed" if self.confirms_nothing else ""
+
     def marks(self, source: str, record_ids: Sequence[str]) -> list[str]:
         """The keys of what was kept."""
         return [f"{source}:{each}" for each in record_ids]

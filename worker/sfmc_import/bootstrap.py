@@ -117,6 +117,7 @@ def open_definitions(settings: Settings, role: Role, clock: Clocks) -> CachedDef
         clock=boottime,
         longest_wait=settings.reading_timeout,
         shared=None if settings.api_url else open_shared(settings, open_redis(settings), boottime),
+        login="" if settings.api_url else known_login(settings).id,
     )
 
 

@@ -111,7 +111,7 @@ class CachedDefinitions:
     `ttl` is how long an answer is kept, in seconds; that there is no such definition for REFUSAL_SECONDS, to break a
     flood of requests for it. Another refusal is shared by those who wait for it, not kept. `clock` is CLOCK_BOOTTIME.
     A thread waits at most `longest_wait` seconds for the answer of another. What other processes have read is taken
-    from `shared`, with its age.
+    from `shared`, with its age. `login` is the id of the one that `service` asks with, empty where it is not known.
     """
 
     def __init__(
@@ -123,8 +123,9 @@ class CachedDefinitions:
         clock: Callable[[], float],
         longest_wait: float = 60.0,
         shared: Shared | None = None,
+        login: str = "",
     ) -> None:
-        self._service = service
+        self._service, self.login = service, login
         self._describing = describing
         self._ttl = ttl
         self._clock = clock

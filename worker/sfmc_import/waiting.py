@@ -55,7 +55,7 @@ _BY_CAUSE: Mapping[tuple[str, str], str] = {
     ),
     **dict.fromkeys(
         (("circuit_open", code) for code in ("login_failed", "12", "token_refused", "http_refused")),
-        "A login to Marketing Cloud does not work. A process with another login goes on.",
+        "A login to Marketing Cloud does not work. A process with another login goes on, and may take up what waits.",
     ),
     ("circuit_open", "circuit_open"): "No call is made for now: calls failed, of the whole account or with one login.",
     ("rate_limited", "quota"): "Calls are spread over the minute (SFMC_CALLS_PER_MINUTE), and others come first.",
@@ -196,7 +196,7 @@ def has_failed_look(record: Mapping[str, Any]) -> bool:
 
 
 def _is_resolved_now(record: Mapping[str, Any]) -> bool:
-    return bool(record.get("resolving_until")) and record["state"] in _BEFORE_A_START
+    return bool(record.get("resolving_until")) and record["state"] in BEFORE_A_START
 
 
 def _asked_since(record: Mapping[str, Any]) -> float | None:
@@ -250,7 +250,7 @@ def deadline_of(record: Mapping[str, Any], reason: str) -> tuple[float | None, s
     error = record.get("last_error")
     code = "" if error is None else str(error["code"])
     reason = waited_for(record, reason)
-    found = [(record["expires"], "expired")] if "expires" in record and record["state"] in _BEFORE_A_START else []
+    found = [(record["expires"], "expired")] if "expires" in record and record["state"] in BEFORE_A_START else []
     if code not in _ENDS_NO_REQUEST:
         found += _own_deadline(record, reason)
     return min(found, default=(None, None), key=lambda pair: pair[0] or 0.0)
@@ -258,7 +258,9 @@ def deadline_of(record: Mapping[str, Any], reason: str) -> tuple[float | None, s
 
 _BETWEEN = ("", "queued")
 _UNTIL_IT_GIVES_UP = frozenset({("retrying", "backoff"), ("starting", "backoff"), ("starting", "reconciling")})
-_BEFORE_A_START = frozenset({"accepted", "deferred", "retrying"})
+BEFORE_A_START = frozenset({"accepted", "deferred", "retrying"})
+"""States in which a request waits for its start: a pause holds it then, whatever else it waits for."""
+
 _ENDS_NO_REQUEST = ACCOUNT_WIDE | NOT_ASKED
 """Failures of the whole account: their time does not count."""
 

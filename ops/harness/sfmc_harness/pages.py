@@ -141,7 +141,8 @@ about a request also writes why it waits, since when and behind which request; `
 and the HTTP API read it from there. `until` is the next time at which it is decided anew; where no time ends the wait
 there is none. Where a budget of calls is spent it is the end of its day or year. `asked_since` is since when a worker
 asks Marketing Cloud for its definition or its run, without an answer yet. Of one that waits `after` a definition,
-`awaited` says how that stands. Of one that is `paused`, `pause` says who paused it, why and until when. A request whose
+`awaited` says how that stands. Of one that is `paused`, `pause` says who paused it, why and until when; beside another
+reason before a start `pause` says that it is paused as well, and waits for the end of both. A request whose
 start is being sent, or that has ended, does not wait.
 """
 WAITING_FILES = """

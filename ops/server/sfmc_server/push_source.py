@@ -99,7 +99,8 @@ def packed(event: Any) -> bytes | None:
 
 
 Read = TypeVar("Read")
-NOT_KEPT = "what keeps the events does not answer, is full, or is not confirmed by disk or replicas"
+IS_ENDING = "this server ends"
+NOT_KEPT = "Redis or the definitions did not answer"
 
 
 class PushSource:
@@ -124,6 +125,7 @@ class PushSource:
         self._verifier, self._intake, self._set_aside = verifier, intake, set_aside
         self._inbox, self._said_unread = inbox, 0.0
         self._not_taken_at: float | None = None
+        self._not_taken_for = ""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"sfmc-push-{self.name}")
         # What is fetched to know a sender may take long: such POSTs do not wait for each other.
         self._is_alone = isinstance(verifier, (SnsMessages, GoogleTokens))
@@ -203,7 +205,9 @@ class PushSource:
         counts = Counter(taken)
         if counts["not_now"]:
             next_in = self.submitter.next_in
-            text = self.submitter.outage(self.options.mid)[0] or NOT_KEPT
+            self._not_taken_for = self._cause()
+            cause = self._not_taken_for or (IS_ENDING if self._is_ending else NOT_KEPT)
+            text = f"{cause}; refused last at {datetime.now(UTC):%H:%M:%S} UTC, the next POST asks anew"
             self.standing.failed(text, again_in=next_in, state="not_taken")
             self._not_taken_at = time.monotonic()
             return later(next_in)
@@ -259,10 +263,23 @@ class PushSource:
         kept = iter(self._inbox.add([each for each in bodies if each is not None]))
         return [TOO_DEEP if each is None else next(kept) for each in bodies]
 
+    def _cause(self) -> str:
+        """Say in words what does not take events now; empty where nothing is known."""
+        kept = "" if self._inbox is None else self._inbox.outage
+        return self.submitter.outage(self.options.mid)[0] or kept or self._set_aside.outage(self.name)
+
+    def _is_cause_over(self) -> bool:
+        """Ask whether disk and replicas confirm again, although nothing is posted, and tell whether nothing fails."""
+        if not self._not_taken_for or not (self.submitter.confirm([]) and self._set_aside.confirm(self.name, [])):
+            return False
+        if self._inbox is not None:
+            self._inbox.ask_anew()
+        return not self._cause()
+
     def forget_not_taken(self, after: float = NOT_TAKEN_SECONDS) -> None:
-        """Say no more that nothing is taken where nothing was posted since: whether it would be is not known."""
+        """Say no more that nothing is taken once its cause is over, or where nothing was posted for so long."""
         at = self._not_taken_at
-        if at is not None and time.monotonic() - at > after:
+        if at is not None and (time.monotonic() - at > after or self._is_cause_over()):
             self._not_taken_at = None
             self.standing.well(MAIN)
             self.standing.ready()

@@ -1,6 +1,7 @@
 """Keeps what was posted until its files are delivered: a Redis stream of the ledger for each source with content."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -23,6 +24,8 @@ MOST_BYTES = 16_384
 ALIVE_SECONDS = 60.0
 """A producer asks for events every few seconds, also while it delivers: one that is silent for longer has ended."""
 
+FULL = "as many events as may wait for their producer"
+NOT_CONFIRMED = "disk or replicas of Redis have not confirmed the events in time"
 TOO_LONG = f"an event that names a file has more than {MOST_BYTES} bytes"
 
 
@@ -45,6 +48,8 @@ class Inbox:
         self._durability, self._is_confirmed = durability or Durability(), True
         self._log = structlog.get_logger("sfmc_producers.push").bind(source=source)
         self.key, self._most, self._alive = keys.inbox(source), most, alive
+        self.outage = ""
+        """Why events were not kept when that was tried last, in words."""
 
     def add(self, bodies: Sequence[bytes]) -> list[bool | InvalidRequest]:
         """Keep events, all of them in one transaction; False: not now. InvalidRequest: never."""
@@ -77,11 +82,19 @@ class Inbox:
 
     def _keep(self, bodies: Sequence[bytes]) -> bool:
         try:
-            if self._redis.xlen(self.key) + len(bodies) > self._most:
-                return False
-            return self._add_all(bodies)
-        except RedisError:
+            is_full = self._redis.xlen(self.key) + len(bodies) > self._most
+            is_kept = not is_full and self._add_all(bodies)
+        except RedisError as error:
+            self.outage = f"Redis does not keep the events: {error}"
             return False
+        self.outage = "" if is_kept else FULL if is_full else NOT_CONFIRMED
+        return is_kept
+
+    def ask_anew(self) -> None:
+        """Look whether events would be kept again, once the Redis of the ledger confirms what is written."""
+        with suppress(RedisError):
+            if self.outage == NOT_CONFIRMED or (self.outage == FULL and self._redis.xlen(self.key) < self._most):
+                self.outage = ""
 
     def _add_all(self, bodies: Sequence[bytes]) -> bool:
         """Add events; what is not confirmed is posted again, and known by what it says when both are read."""

@@ -20,6 +20,8 @@ from sfmc_transport.dead_letters import add, read_sent_back
 log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 10
+NOT_KEPT = "what cannot be read cannot be kept as a dead letter"
+NOT_CONFIRMED = "dead letters are not confirmed"
 
 
 class Keeps(Protocol):
@@ -35,6 +37,7 @@ class ApiDeadLetters:
 
     def __init__(self, api: Keeps) -> None:
         self._api = api
+        self._outages: dict[str, str] = {}
 
     def add(self, source: str, record_id: str, body: bytes, text: str) -> bool:
         """Keep the bytes once for each id; False when the server does not take them now.
@@ -43,15 +46,21 @@ class ApiDeadLetters:
         """
         try:
             self._api.set_aside(source, record_id, body, text)
-        except ServiceUnavailableError:
+        except ServiceUnavailableError as error:
+            self._outages[source] = f"{NOT_KEPT}: {error}"
             return False
         except BadRequestError as error:
             log.error("record_not_kept", source=source, record=record_id, why=text, reason=str(error))
+        self._outages.pop(source, None)
         return True
 
     def confirm(self, source: str, record_ids: Sequence[str]) -> bool:  # noqa: ARG002 - as SourceDeadLetters
         """Tell that they are kept: the server has answered when they were confirmed."""
         return True
+
+    def outage(self, source: str) -> str:
+        """See `SetAside`."""
+        return self._outages.get(source, "")
 
     def marks(self, source: str, record_ids: Sequence[str]) -> list[str]:  # noqa: ARG002 - as SourceDeadLetters
         """Give nothing: no key is known here."""
@@ -82,15 +91,23 @@ class SourceDeadLetters:
         self._redis, self._keys, self._durability = redis, keys, durability or Durability()
         self._beside_ledger = beside_ledger
         self._is_confirmed = True
+        self._not_kept: dict[str, str] = {}
+        self._not_confirmed: dict[str, str] = {}
 
     def add(self, source: str, record_id: str, body: bytes, text: str) -> bool:
         """Keep the bytes once for each id; False when Redis does not take them now."""
         try:
             queue, once = self._queue(source), self._once(source, record_id)
             add(self._redis, self._keys, body, queue=queue, detail=text, once=(once, REMEMBERED_SECONDS))
-        except RedisError:
+        except RedisError as error:
+            self._not_kept[source] = f"{NOT_KEPT}: {error}"
             return False
+        self._not_kept.pop(source, None)
         return True
+
+    def outage(self, source: str) -> str:
+        """See `SetAside`."""
+        return self._not_kept.get(source) or self._not_confirmed.get(source, "")
 
     def confirm(self, source: str, record_ids: Sequence[str]) -> bool:
         """Tell whether disk or replicas have what was kept under these ids; the log says once where not."""
@@ -101,8 +118,10 @@ class SourceDeadLetters:
             if self._is_confirmed:
                 log.error("dead_letters_not_confirmed", source=source, reason=str(error), action="waiting")
             self._is_confirmed = False
+            self._not_confirmed[source] = f"{NOT_CONFIRMED}: {error}"
             return False
         self._is_confirmed = True
+        self._not_confirmed.pop(source, None)
         return True
 
     def marks(self, source: str, record_ids: Sequence[str]) -> list[str]:

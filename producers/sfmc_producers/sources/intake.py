@@ -40,6 +40,10 @@ class SetAside(Protocol):
         """Tell whether disk or replicas have what was kept under these ids, where the settings ask for that."""
         ...
 
+    def outage(self, source: str) -> str:
+        """Say in words why what cannot be read was not kept, or not confirmed, when that was tried last."""
+        ...
+
     def marks(self, source: str, record_ids: Sequence[str]) -> list[str]:
         """Name the keys that tell what was kept under these ids, where they are in the Redis of the ledger."""
         ...

@@ -161,7 +161,7 @@ class Receiver:
     def _say_standing(self) -> None:
         """Say that the queue answers, and why messages of it are held where what all of them need does not answer."""
         count, standing, submitter = len(self._waiting), self._intake.standing, self._intake.submitter
-        if count and (text := submitter.outage(None)[0]):
+        if count and (text := submitter.outage(None)[0] or self._set_aside.outage(self.name)):
             standing.holds(text, id(self), count=count, again_in=submitter.next_in)
         else:
             standing.looked(id(self), more=count)

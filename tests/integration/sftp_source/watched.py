@@ -33,6 +33,9 @@ class Kept:
     def confirm(self, _source, record_ids):
         return self.letters.keys() >= set(record_ids)
 
+    def outage(self, _source):
+        return ""
+
     def replayed(self, _source):
         return list(self.sent_back)
 

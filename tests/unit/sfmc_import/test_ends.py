@@ -10,7 +10,7 @@ import pytest
 
 from sfmc_import.ends import Subject, actions, advice_for_end, commands
 from sfmc_import.faults import CODES, GATED, OF_A_LOOK, SITUATIONS, TEXTS
-from sfmc_import.operations.fixing import FIXES, OTHER, advice_for, advice_for_wait, fix_for
+from sfmc_import.operations.fixing import FIXES, OR_ANOTHER_LOGIN, OTHER, advice_for, advice_for_wait, fix_for
 from sfmc_import.states import FAILED, NOT_STARTED, TERMINAL, UNFINISHED, WARNED
 from sfmc_import.waiting import sentence
 
@@ -141,3 +141,10 @@ def test_a_definition_that_was_replaced_and_a_key_that_a_route_names_wrongly_hav
 
     assert replaced.startswith("if the text says that the definition was changed, look at it and replay the request")
     assert "if a [[route]] or a source names this key, correct it there too" in absent
+
+
+def test_what_fails_for_one_login_may_go_on_before_with_another() -> None:
+    said = f"it goes on by itself after that{OR_ANOTHER_LOGIN}"
+
+    assert str(advice_for_wait("login_failed", None, "oauth", "circuit_open")).endswith(said)
+    assert OR_ANOTHER_LOGIN not in str(advice_for_wait("token_unavailable", None, "oauth", "circuit_open"))

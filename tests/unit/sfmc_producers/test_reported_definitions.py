@@ -32,6 +32,10 @@ def test_an_old_list_stands_at_the_first_folder_until_it_is_read_anew() -> None:
     assert said(FakeClient()) == FOLDERS
 
 
+def test_it_says_once_with_which_login_it_reads_its_lists() -> None:
+    assert said(FakeClient(login="ab12")) == [{**FOLDERS[0], "login": "ab12"}, FOLDERS[1]]
+
+
 def test_the_end_of_a_watcher_says_nothing_of_lists() -> None:
     client = FakeClient(old=[old()])
     rules = RoutingRules(definitions=client)  # type: ignore[arg-type]

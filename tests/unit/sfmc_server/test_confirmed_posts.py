@@ -1,5 +1,6 @@
 """A POST is answered when disk or replicas have what came of it; until then its sender is asked to come later."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,35 @@ def test_a_post_that_cannot_be_read_is_not_taken_while_its_dead_letter_is_not_co
     push.letters.confirms_nothing = True
 
     assert push.post(posts.cloudevent(data=1)).status_code == 503
+
+
+def said(push: Push) -> tuple[object, str]:
+    about = push.source.standing.describe("drop", 0.0, 1)
+    assert about is not None
+    return about["state"], str(about.get("text", ""))
+
+
+def test_a_post_that_is_not_taken_names_the_one_cause_and_when_it_was_refused_last(push: Push) -> None:
+    push.letters.confirms_nothing = True
+    push.post(posts.cloudevent(data=1))
+    state, text = said(push)
+
+    assert state == "not_taken"
+    assert re.fullmatch(r"letters are not confirmed; refused last at ..:..:.. UTC, the next POST asks anew", text)
+
+
+def test_what_confirms_again_is_said_to_although_none_posts(push: Push) -> None:
+    push.client.confirms_nothing = push.letters.confirms_nothing = True
+    push.post([posts.cloudevent(), posts.cloudevent(data=1)], **BATCH)
+    push.client.confirms_nothing = False
+    for _ in range(100):
+        push.source.forget_not_taken()
+    still = said(push)[0]
+    push.letters.confirms_nothing = False
+    for _ in range(100):
+        push.source.forget_not_taken()
+
+    assert (still, said(push)[0]) == ("not_taken", "watched")
 
 
 def test_the_events_of_one_post_are_confirmed_together(push: Push) -> None:

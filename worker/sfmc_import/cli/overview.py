@@ -12,6 +12,7 @@ from sfmc_import.cli.opening import given_mid, open_operations
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_lines, seconds
 from sfmc_import.cli.request_lists import WORDS, print_list
 from sfmc_import.cli.requests_shown import (
+    lines_in_line,
     pause_line,
     short_attempt_lines,
     short_deadline_lines,
@@ -139,7 +140,7 @@ def standing_lines(standing: StandingView, now: float) -> Iterator[Line]:
     if standing.pause is not None:
         yield f"  {pause_line(standing.pause, now)}"
     yield f"  window   {window_text(standing.window_left, standing.window_by, standing.consecutive_errors)}"
-    yield from _waiting_lines(standing.waiting)
+    yield from _waiting_lines(standing.waiting, now)
     yield f"  queued   {queued_text(standing.queued, standing.queued_unseen)}"
     yield from ([Coloured("  "), *line(event)] for event in reversed(standing.recent))
 
@@ -158,10 +159,11 @@ def window_text(left: float, by: str | None, errors: int) -> str:
     return f"closed for {seconds(left)}, by request {by}{after}" if left else f"open{after}"
 
 
-def _waiting_lines(waiting: Sequence[RequestView]) -> Iterator[str]:
+def _waiting_lines(waiting: Sequence[RequestView], now: float) -> Iterator[str]:
     yield f"  behind   {len(waiting)}"
     for each in waiting:
         yield f"    {'without a file' if each.file is None else each.file.name}, request {each.request_id}"
+        yield from (f"  {text}" for text in lines_in_line(each, now))
 
 
 # --- the whole

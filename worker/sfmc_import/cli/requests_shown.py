@@ -74,7 +74,7 @@ def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
     if waiting.since is not None:
         yield f"  since    {_moment(waiting.since, now)}"
     if waiting.pause is not None:
-        yield f"  pause    {_pause_words(waiting.pause)}"
+        yield f"  pause    {_pause_words(waiting.pause, waiting.reason)}"
     if waiting.held_by:
         yield f"  behind   {'definition' if waiting.reason == 'after' else 'request'} {waiting.held_by}"
     if waiting.awaited is not None:
@@ -113,6 +113,18 @@ def table_lines(request: RequestView, now: float, *, with_mid: bool = False) -> 
         yield from (f"    {lead or 'next'}: {command}" for lead, command in _commands(request))
 
 
+def lines_in_line(request: RequestView, now: float) -> Iterator[str]:
+    """Say why a request waits that stands in line for its definition, unless others only come first."""
+    waiting = request.waiting
+    if waiting is None or (waiting.reason == "single_flight" and waiting.pause is None):
+        return
+    yield from _short_wait_lines(waiting, request.import_status, now)
+    if waiting.since is not None:
+        yield f"    since {_moment(waiting.since, now)}"
+    if request.advice is not None:
+        yield f"    to do: {request.advice}"
+
+
 def _short_wait_lines(waiting: WaitingView, import_status: str | None, now: float) -> Iterator[str]:
     """Say why it waits and until when, how the definition stands that it waits for, or who paused it."""
     status = f" {import_status}" if is_odd(import_status) else ""
@@ -120,7 +132,7 @@ def _short_wait_lines(waiting: WaitingView, import_status: str | None, now: floa
     if waiting.awaited is not None:
         yield f"    {waiting.awaited.text}"
     if waiting.pause is not None:
-        yield f"    {_pause_words(waiting.pause)}"
+        yield f"    {_pause_words(waiting.pause, waiting.reason)}"
 
 
 def _worker_lines(request: RequestView, now: float) -> Iterator[str]:
@@ -202,9 +214,12 @@ def _since(since: datetime | None, now: float) -> str:
     return "" if since is None else f" for {seconds(max(0.0, now - since.timestamp()))}"
 
 
-def _pause_words(pause: PauseView) -> str:
+def _pause_words(pause: PauseView, reason: str) -> str:
     end = "until sfmc-import resume, " if pause.until is None else ""
-    return f"{end}by {pause.operator}: {pause.reason}"
+    by = f"by {pause.operator}: {pause.reason}"
+    if reason == "paused":
+        return f"{end}{by}"
+    return f"and paused {end or f'until {pause.until:%Y-%m-%d %H:%M:%S} UTC, '}{by}"
 
 
 def pause_line(pause: PauseView, now: float) -> str:

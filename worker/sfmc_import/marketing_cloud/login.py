@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from sfmc_import.faults import Fault, NotApplied, Rejected, after_query, after_situation
+from sfmc_import.faults import Fault, NotApplied, Rejected, after_code, after_query, after_situation
 from sfmc_import.marketing_cloud.envelopes import user_credentials
 from sfmc_import.marketing_cloud.exchange import Limits, Post
 from sfmc_import.marketing_cloud.http import Failed, MarketingCloudConfig, Reply
@@ -205,7 +205,7 @@ class TokenSource:
                 self._note(token)
             return token
         if 400 <= answer.status < 500 and answer.status not in PASSING_STATUSES:
-            return after_situation("login_failed", self._refused(mid, answer))
+            return _of_account(answer) or after_situation("login_failed", self._refused(mid, answer))
         if answer.status == 407:
             return after_situation("proxy_refused", "no token: the proxy wants another user and password (HTTP 407)")
         situation = f"http_{answer.status}" if answer.status in {429, 503} else "token_unavailable"
@@ -234,12 +234,26 @@ PASSING_STATUSES = frozenset({407, 408, 425, 429})
 """Refusals of the token endpoint that are not about the login."""
 
 
+OF_ACCOUNT = frozenset({9, 10, 17})
+"""Codes of a refusal that say what hits the whole account now, and nothing about the login."""
+
 LOGIN_FAILED = frozenset({"login_failed"})
 
-UNAVAILABLE = frozenset({"token_unavailable", "http_429", "http_503", "proxy_refused"})
+UNAVAILABLE = frozenset({"token_unavailable", "http_429", "http_503", "proxy_refused", *map(str, OF_ACCOUNT)})
 """Faults of the token endpoint that are those of every business unit."""
 
 WAITED = "no token: another call is still waiting for the token of this business unit"
+
+
+def _of_account(answer: Reply) -> Fault | None:
+    """Give the fault of a refusal whose code is one of the whole account; None for one of the login."""
+    code = _json(answer.content).get("errorcode")
+    if not isinstance(code, float) or code not in OF_ACCOUNT:
+        return None
+    _, words = _reason(answer.content)
+    said = f": {words}" if words else ""
+    text = f"no token: the token endpoint answers HTTP {answer.status} with the code {int(code)}{said}"
+    return after_query(after_code(int(code), text))
 
 
 def _is_refused(answer: Token | Fault) -> bool:

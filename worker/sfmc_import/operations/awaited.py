@@ -1,11 +1,13 @@
 """Where the definition stands whose completed run a request waits for (`after`), and what helps it."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import FAILURES
+from sfmc_import.operations.paused_too import with_pause
 from sfmc_import.operations.views import AwaitedView, RequestView
 from sfmc_import.request import fold_key
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
@@ -52,7 +54,8 @@ def _with(view: RequestView, awaited: AwaitedView | None, advice: str | None) ->
     if view.waiting is None or awaited is None:
         return view
     waiting = view.waiting.model_copy(update={"awaited": awaited})
-    return view.model_copy(update={"waiting": waiting, "advice": advice or view.advice})
+    found = view.model_copy(update={"waiting": waiting, "advice": advice or view.advice})
+    return with_pause(found) if advice else found
 
 
 def _listed(access: ReadAccess) -> list[_Listed]:
@@ -94,17 +97,39 @@ def _awaited(
         since=first.since,
         consecutive_errors=errors,
         text=f"{key}: {_sentence(first, errors)}",
+        **_failure(first),
     )
     return view, _advice(key, first)
 
 
+def _failure(of: RequestView) -> dict[str, Any]:
+    """Give what it fails with since when, and when it is given up; nothing where nothing fails."""
+    now = of.waiting or of.attempting
+    error = None if now is None else now.last_error
+    if now is None or error is None or error.is_past:
+        return {}
+    return {"code": error.code, "fails_since": error.since, "deadline": now.deadline, "then": now.then}
+
+
 def _sentence(of: RequestView, errors: int) -> str:
-    at = "" if of.since is None else f"{of.since:%Y-%m-%d %H:%M:%S} UTC"
+    at = "" if of.since is None else _at(of.since)
     if of.state in UNFINISHED:
         reason = "" if of.waiting is None or of.waiting.reason == "following" else f" ({of.waiting.reason})"
-        return f"request {of.request_id} is {of.state}{reason} since {at}"
+        failure = _failure(of)
+        return f"request {of.request_id} is {of.state}{reason}{_said_of(failure) if failure else f' since {at}'}"
     in_a_row = f", {errors} imports in a row that ended in Error" if errors > 1 else ""
     return f"request {of.request_id} ended as {of.state} at {at}{in_a_row}; none that runs or waits is known"
+
+
+def _said_of(failure: dict[str, Any]) -> str:
+    since, until = failure["fails_since"], failure["deadline"]
+    begun = "" if since is None else f" since {_at(since)}"
+    said = f", and fails with code {failure['code']}{begun}"
+    return said if until is None else f"{said}; if nothing changes, it ends as {failure['then']} by {_at(until)}"
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _advice(key: str, of: RequestView) -> str | None:

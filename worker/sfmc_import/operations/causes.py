@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import.access import ReadAccess
@@ -19,13 +20,18 @@ KNOWN = {ROLE, PERSISTENCE, REPLICAS, MEMORY}
 
 def with_cause(access: ReadAccess, views: Iterable[V]) -> tuple[V, ...]:
     """Put what keeps Redis from it in the place of all that may; Redis is asked once, where some advice is of it."""
+    return with_cause_of(access.client, access.settings, views)
+
+
+def with_cause_of(client: Redis, settings: Settings, views: Iterable[V]) -> tuple[V, ...]:
+    """Do the same for whoever has a connection to Redis alone."""
     found = tuple(views)
     if not any(map(_is_of_redis, found)):
         return found
     fix = REDIS
     with suppress(RedisError):
-        info: Mapping[str, Any] = dict(access.client.info())
-        fix = cause(info, access.settings)
+        info: Mapping[str, Any] = dict(client.info())
+        fix = cause(info, settings)
     return tuple(_replaced(each, fix) if _is_of_redis(each) else each for each in found)
 
 

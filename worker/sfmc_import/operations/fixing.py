@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from sfmc_import.advice import Command
+from sfmc_import.circuits import LOGIN_CODES as OF_ONE_LOGIN
 from sfmc_import.ends import advice_for_end
 from sfmc_import.operations.absent import AFTER_THAT, BY_THEMSELVES
 from sfmc_import.settings import Settings
@@ -118,6 +119,9 @@ def advice_for(codes: tuple[str, ...], login: Login = "") -> str:
     return f"To do: {to_do}." if to_do == _REPORT else f"To do: {to_do}. {AFTER_THAT}"
 
 
+OR_ANOTHER_LOGIN = ", or before it where a process with another login takes it up"
+"""Follows the advice about a login: a request goes to whichever worker is free after its pause."""
+
 RESUME = "resume what is paused; it goes on by itself after that"
 
 
@@ -130,7 +134,8 @@ def advice_for_wait(code: str | None, status: str | None, login: Login, reason: 
         return RESUME
     if is_odd(status):
         return "look at the run in Marketing Cloud; it is followed on until its deadline"
-    return with_what_follows(fix_for(code, login), "it goes on by itself") if code else None
+    advice = with_what_follows(fix_for(code, login), "it goes on by itself") if code else None
+    return f"{advice}{OR_ANOTHER_LOGIN}" if advice and code in OF_ONE_LOGIN and reason == "circuit_open" else advice
 
 
 def with_what_follows(fix: str, follows: str) -> str:

@@ -43,7 +43,7 @@ STATES = {
     "replaced": "ANOTHER FILE SYSTEM than before",
     "unreachable": "DOES NOT ANSWER",
     "not_read": "NO PRODUCER TAKES UP its events",
-    "not_taken": "TAKES NOTHING NOW, its senders are asked to post again",
+    "not_taken": "DID NOT TAKE what was posted last, and asked its sender to post it again",
     "held": "HOLDS its events: they are not acknowledged now",
     "failing": "FAILS",
     "undelivered": "ITS FILES ARE NOT DELIVERED",

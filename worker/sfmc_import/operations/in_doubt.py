@@ -7,6 +7,7 @@ from sfmc_import.operations import folders as watched
 from sfmc_import.operations.causes import with_cause
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.open_circuits import open_circuits
+from sfmc_import.operations.outdated import logins_by_watcher
 from sfmc_import.operations.servers import server_troubles
 from sfmc_import.operations.stale_lists import marked
 from sfmc_import.operations.views import FolderView
@@ -27,7 +28,9 @@ def folders(access: ReadAccess, named: str | None = None) -> tuple[FolderView, .
     found = with_cause(access, watched.folders(access.reader, login, named=named))
     if any(each.state == "unseen" for each in found) and takes_no_writes(access):
         found = doubted(found)
-    return marked(found, open_circuits(access), login) if any(each.files for each in found) else found
+    if not any(each.files for each in found):
+        return found
+    return marked(found, open_circuits(access), login, logins_by_watcher(access.reader.watchers()))
 
 
 def doubted(found: Iterable[FolderView]) -> tuple[FolderView, ...]:

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sfmc_import import faults
 from sfmc_import.operations.fixing import FIXES
-from sfmc_import.operations.views import AttemptView, LastError, RequestView, WaitingView
+from sfmc_import.operations.paused_too import pause_beside
+from sfmc_import.operations.views import AttemptView, LastError, PauseView, RequestView, WaitingView
 from sfmc_import.waiting import NO_ANSWER, NOT_ANSWERED_CODES, NOT_REACHED, RUNNING_LIMIT, is_odd, reason_by_code
 
 ACCOUNT_WIDE = ("circuit_open", "rate_limited", "redis_unsure")
@@ -46,6 +47,15 @@ class Hit:
     """When another code failed first, and which, if there was neither a success nor another wait since."""
     alike: Alike = Alike()
     """Which others it stands for."""
+    is_waiting: bool = False
+    pause: PauseView | None = None
+    """What holds its start beside that, where it waits."""
+
+    @property
+    def pause_of_all(self) -> PauseView | None:
+        """Its pause, if that holds all for which it stands as well."""
+        is_own = self.pause is not None and self.pause.scope.startswith("key:")
+        return None if is_own and len(self.alike.customer_keys | {self.customer_key}) > 1 else self.pause
 
     def place(self) -> tuple[str, str]:
         """By what hits are brought together."""
@@ -162,4 +172,6 @@ def _hit(view: RequestView, reason: str, since: datetime | None, *, code: str = 
         deadline=now.deadline if now else None,
         then=now.then if now else None,
         is_unanswered=is_unanswered,
+        is_waiting=view.waiting is not None,
+        pause=pause_beside(view),
     )

@@ -25,14 +25,16 @@ class OpenCircuit:
     """A circuit that lets no call pass; times in seconds since 1970.
 
     `mid` is empty where it holds for every business unit, `is_of_login` tells whether for the calls of one login only,
-    and `by` names the processes and the logins whose calls failed, the newest first. With `is_untried` its pause is
-    over and no process has tried again: none has a call to make, or none with this login runs any more.
+    whose id is `login`, and `by` names the processes and the logins whose calls failed, the newest first. With
+    `is_untried` its pause is over and no process has tried again: none has a call to make, or none with this login
+    runs any more.
     """
 
     code: str
     text: str = ""
     mid: str = ""
     is_of_login: bool = False
+    login: str = ""
     by: str = ""
     since: float | None = None
     until: float | None = None
@@ -54,11 +56,12 @@ def open_circuits(access: ReadAccess) -> tuple[OpenCircuit, ...]:
 
 
 def _read(scope: str, said: Mapping[str, Any], now: float) -> OpenCircuit:
-    mid, of_login, _ = scope.partition(OF_LOGIN)
+    mid, of_login, login = scope.partition(OF_LOGIN)
     waited_for = max(said.get("until") or 0, (said.get("probe_until") or 0) if said.get("probe") else 0) / 1000
     return OpenCircuit(
         mid=mid,
         is_of_login=bool(of_login),
+        login=login,
         code=said.get("code") or "",
         text=said.get("text") or "",
         by=said.get("by") or "",

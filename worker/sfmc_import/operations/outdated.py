@@ -27,8 +27,13 @@ class OldDefinitionsView(View):
 
 def old_definitions(reader: LedgerReader, login: Login = "") -> tuple[OldDefinitionsView, ...]:
     """Give them as watchers and sources say it now, the oldest of each business unit."""
+    return gathered(living(reader), login)
+
+
+def living(reader: LedgerReader) -> list[Mapping[str, Any]]:
+    """Give what watchers and sources that live say."""
     now = reader.now()
-    return gathered([each for each in reader.watchers() if now - each["seen_at"] < WATCH_SECONDS], login)
+    return [each for each in reader.watchers() if now - each["seen_at"] < WATCH_SECONDS]
 
 
 def gathered(watchers: Iterable[Mapping[str, Any]], login: Login = "") -> tuple[OldDefinitionsView, ...]:
@@ -43,6 +48,12 @@ def gathered(watchers: Iterable[Mapping[str, Any]], login: Login = "") -> tuple[
 def said_by(watcher: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Give what one process says: it stands once among its folders."""
     return [old for folder in watcher["folders"] for old in folder.get("definitions", ())]
+
+
+def logins_by_watcher(watchers: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Give the id of the login with which each process reads its lists; empty where it does not say it."""
+    said = ((each["watcher"], [folder.get("login") for folder in each["folders"]]) for each in watchers)
+    return {watcher: next(filter(None, logins), "") for watcher, logins in said}
 
 
 def _view(mid: str, found: Sequence[tuple[str, Mapping[str, Any]]], login: Login) -> OldDefinitionsView:

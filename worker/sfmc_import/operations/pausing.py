@@ -10,6 +10,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.reading import Pauses
 from sfmc_import.operations.views import PauseView, time_of
+from sfmc_import.waiting import BEFORE_A_START
 
 
 def pauses(access: ReadAccess) -> list[PauseView]:
@@ -47,12 +48,17 @@ def _by_other_name(access: ReadAccess, scope: str) -> str | None:
 
 
 def holders(access: ReadAccess, records: Sequence[Mapping[str, Any]]) -> list[PauseView | None]:
-    """Give for each record of a request the pause that it waits for; nothing is asked where none waits for one."""
-    waits = [record.get("waits_because") == "paused" for record in records]
+    """Give for each record of a request that waits the pause that holds its start, also where it waits for more."""
+    waits = [_may_be_held(record) for record in records]
     if not any(waits):
         return [None] * len(records)
     found = access.reader.pauses()
     return [_holder(record, found) if is_paused else None for record, is_paused in zip(records, waits, strict=True)]
+
+
+def _may_be_held(record: Mapping[str, Any]) -> bool:
+    reason = record.get("waits_because")
+    return reason == "paused" or (bool(reason) and record.get("state") in BEFORE_A_START)
 
 
 def _holder(record: Mapping[str, Any], found: Pauses) -> PauseView | None:

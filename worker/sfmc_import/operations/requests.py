@@ -23,6 +23,7 @@ from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
 from sfmc_import.operations.in_the_way import around_file, said_of_unread
 from sfmc_import.operations.lost_writes import said_of_loss
+from sfmc_import.operations.paused_too import with_pause
 from sfmc_import.operations.views import LifeView, PauseView, RequestView, request_view
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.states import FAILED, WARNED
@@ -236,7 +237,8 @@ def _read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestV
     views = [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
     views = with_workers(access, views, [(record, due) for _, record, due in found])
     views = with_ends_of_budgets(_confirmed_first(access, views), access.settings.time_zone)
-    return with_reasons(access, said_of_processes(access, _with_advice(access, views)))
+    said = said_of_processes(access, _with_advice(access, views))
+    return with_reasons(access, [with_pause(each) for each in said])
 
 
 def _confirmed_first(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:

@@ -1,26 +1,39 @@
 """Lists of definitions that may be old although no watcher says so: while no call is made, none is read anew."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.operations.fixing import Login, fix_for, login_of, with_what_follows
 from sfmc_import.operations.folders import AN_OLD_LIST, BY_THE_LIST, by_an_old_list
 from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
-from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
+from sfmc_import.operations.outdated import OldDefinitionsView, living, logins_by_watcher, old_definitions
 from sfmc_import.operations.views import FolderView, time_of
 from sfmc_import.redaction import hidden
 
 
-def marked(found: Iterable[FolderView], circuits: Sequence[OpenCircuit], login: Login) -> tuple[FolderView, ...]:
-    """Say of each file that a list of definitions decided about since when none is read, and for what failure."""
-    known = [each for each in circuits if _keeps_lists_old(each)]
+def marked(
+    found: Iterable[FolderView], circuits: Sequence[OpenCircuit], login: Login, readers: Mapping[str, str]
+) -> tuple[FolderView, ...]:
+    """Say of each file that a list of definitions decided about since when none is read, and for what failure.
+
+    `readers` gives the id of the login with which each watcher reads it, empty where that is not known.
+    """
+    return tuple(_said_of(each, circuits, login, [readers.get(name, "") for name in each.watchers]) for each in found)
+
+
+def _said_of(folder: FolderView, circuits: Sequence[OpenCircuit], login: Login, readers: Sequence[str]) -> FolderView:
+    known = [each for each in circuits if _keeps_lists_old(each, readers)]
     first = min(known, key=lambda each: each.since or 0.0, default=None)
-    return tuple(found) if first is None else tuple(_marked(each, first, login) for each in found)
+    return folder if first is None else _marked(folder, first, login)
 
 
-def _keeps_lists_old(circuit: OpenCircuit) -> bool:
-    """Tell whether a process that lives may read no list; of a login that none tries any more none is kept."""
-    return circuit.since is not None and not (circuit.is_of_login and circuit.is_untried)
+def _keeps_lists_old(circuit: OpenCircuit, readers: Collection[str]) -> bool:
+    """Tell whether one of these logins may read no list; of one that none tries any more none is kept."""
+    if circuit.since is None or (circuit.is_of_login and circuit.is_untried):
+        return False
+    # What fails for a login of other processes makes no list old here.
+    is_known = circuit.is_of_login and bool(circuit.login) and bool(readers) and "" not in readers
+    return not is_known or circuit.login in readers
 
 
 def _marked(folder: FolderView, circuit: OpenCircuit, login: Login) -> FolderView:
@@ -40,7 +53,8 @@ def lists_that_may_be_old(access: ReadAccess, mids: Iterable[str]) -> tuple[OldD
     login = login_of(access.settings)
     said = old_definitions(access.reader, login)
     left = dict.fromkeys(each for each in mids if each and each not in {old.mid for old in said})
-    circuits = [each for each in open_circuits(access) if _keeps_lists_old(each)] if left else []
+    readers = {*logins_by_watcher(living(access.reader)).values()} if left else set()
+    circuits = [each for each in open_circuits(access) if _keeps_lists_old(each, readers)] if left else []
     held = ((mid, next((each for each in circuits if each.holds(mid)), None)) for mid in left)
     return (*said, *(_view(mid, each, login) for mid, each in held if each is not None))
 

@@ -16,6 +16,7 @@ from sfmc_import.operations.gathering import gather
 from sfmc_import.operations.in_doubt import missing
 from sfmc_import.operations.in_trouble import Alike, Hit, hit_of
 from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
+from sfmc_import.operations.paused_too import all_paused
 from sfmc_import.operations.requests import read_views
 from sfmc_import.operations.views import RequestView, Time, View, time_of
 from sfmc_import.redaction import hidden
@@ -228,7 +229,7 @@ def _trouble(mid: str, reason: str, hits: Sequence[Hit], circuits: Sequence[Open
         since=min(moments, default=None),
         until=None if is_untried else min((each.until for each in hits if each.until is not None), default=None),
         codes=known,
-        advice=_advice(known, hits, login),
+        advice=all_paused(_advice(known, hits, login), [each.pause_of_all for each in hits if each.is_waiting]),
         runs=count if reason == "following" else 0,
         failed_by=failed_by or None,
         requests=count,

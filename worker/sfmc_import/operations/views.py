@@ -69,13 +69,18 @@ class AwaitedView(View):
     """Where a definition stands whose completed run a request waits for: `text` says it.
 
     `request_id` is its request that runs or waits, with its `state` and since when it has that; else the newest that
-    ended badly. Null where none is known. So many imports in a row as `consecutive_errors` ended in Error.
+    ended badly. Null where none is known. So many imports in a row as `consecutive_errors` ended in Error. One that
+    fails now has the `code`, `fails_since` when, and the `deadline` at which it is given up, with the state `then`.
     """
 
     customer_key: str
     request_id: str | None = None
     state: str | None = None
     since: Time | None = None
+    code: str | None = None
+    fails_since: Time | None = None
+    deadline: Time | None = None
+    then: str | None = None
     consecutive_errors: int = 0
     text: str
 
@@ -83,6 +88,7 @@ class AwaitedView(View):
 class WaitingView(View):
     """Why a request waits: `reason` is one of waiting.md, `text` its sentence, `pause` what an operator said.
 
+    With another reason than `paused` that pause holds it as well: it waits for the end of both.
     It is tried, looked for or followed until the `deadline`, and has the state `then` after it. `asked_since` is since
     when a worker asks for its definition or its run, without an answer yet. `awaited` says how the definition stands
     that it waits for (`after`).
@@ -369,13 +375,13 @@ def request_view(
         newer_import=record.get("newer_import"),
         attempting=attempt_view(attempt_of(record)),
         waiting=None if waiting is None else waiting_view(waiting, pause, time_of(record.get("expires"))),
-        next=_next(record, waiting),
+        next=_next(record, waiting, pause),
         **{name: record[name] for name in _PLAIN if name in record},
     )
 
 
-def _next(record: Mapping[str, Any], waiting: Waiting | None) -> list[str]:
-    is_paused = waiting is not None and waiting.reason == "paused"
+def _next(record: Mapping[str, Any], waiting: Waiting | None, pause: PauseView | None) -> list[str]:
+    is_paused = waiting is not None and (waiting.reason == "paused" or pause is not None)
     is_settled = not {"settled_by", "settled_operator"}.isdisjoint(record)
     found = actions(record["state"], is_settled=is_settled, is_imported="newer_import" in record)
     if is_paused and "pause" in found:
@@ -392,7 +398,8 @@ def file_view(file: Mapping[str, Any]) -> FileView:
 
 def waiting_view(waiting: Waiting, pause: PauseView | None = None, expires: datetime | None = None) -> WaitingView:
     """Make the view of a wait; one for a pause without an end lasts until the request expires, if it does."""
-    error, is_open = waiting.last_error, pause is not None and pause.until is None
+    error, is_paused = waiting.last_error, waiting.reason == "paused"
+    is_open = is_paused and pause is not None and pause.until is None
     return WaitingView(
         reason=waiting.reason,
         text=waiting.text,

@@ -48,7 +48,7 @@ def _of_force(view: RequestView) -> list[str]:
     opens = f" (it opens {until:%Y-%m-%d %H:%M:%S} UTC)" if until else ""
     paused = ["It is paused: it goes on waiting until the pause ends, also when it is forced."]
     return [
-        *(paused if reason == "paused" else []),
+        *(paused if view.waiting and (reason == "paused" or view.waiting.pause) else []),
         f"The request does not wait for the window{opens}: it starts as soon as its definition is free.",
         "Nor does it wait for the definitions that its order names (after).",
         "MaxImportFrequency of the definition is passed over once. One run at a time still holds, and so do pauses.",

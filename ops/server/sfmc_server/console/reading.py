@@ -94,8 +94,8 @@ def _judge_of(pauses: Sequence[PauseView]) -> Callable[[DefinitionDay], bool]:
 
 
 def _pauses_of(ask: Ask, view: RequestView) -> list[PauseView]:
-    """Give what pauses a request that waits for it: words and end are those of the operator."""
-    if view.waiting is None or view.waiting.reason != "paused":
+    """Give what pauses a request: words and end are those of the operator."""
+    if view.waiting is None or (view.waiting.reason != "paused" and view.waiting.pause is None):
         return []
     scopes = {actions.scope_of(*names) for names in ((None, None), (view.mid, None), (view.mid, view.customer_key))}
     return [each for each in actions.pauses(ask.access) if each.scope in scopes]

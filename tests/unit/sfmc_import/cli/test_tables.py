@@ -236,7 +236,7 @@ def test_a_circuit_that_no_process_tries_is_no_cause_of_an_outage() -> None:
 def test_an_outage_of_one_login_is_not_said_of_the_whole_account() -> None:
     for code in ("login_failed", "12", "token_refused", "http_refused"):
         (line,) = lines_of_trouble(code)
-        assert "A login to Marketing Cloud does not work. A process with another login goes on." in line
+        assert "A login to Marketing Cloud does not work. A process with another login goes on, and" in line
     assert "the whole account." in lines_of_trouble("9")[0]
 
 

@@ -220,6 +220,10 @@ def test_a_refused_client_is_an_account_wide_failure_that_says_what_to_check(tok
         (Reply(503, {}, b""), "http_503", True),
         (Reply(400, {}, b""), "login_failed", True),
         (Reply(403, {}, b"<html>"), "login_failed", True),
+        (Reply(401, {}, b'{"errorcode": 17, "message": "Not Authorized"}'), "17", True),
+        (Reply(401, {}, b'{"errorcode": 10, "message": "Not Authorized"}'), "10", True),
+        (Reply(401, {}, b'{"errorcode": 1, "message": "Unauthorized"}'), "login_failed", True),
+        (Reply(401, {}, b'{"errorcode": [17]}'), "login_failed", True),
         (Reply(429, {}, b""), "http_429", True),
     ],
 )

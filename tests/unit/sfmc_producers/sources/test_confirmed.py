@@ -199,3 +199,12 @@ def test_a_source_whose_messages_are_confirmed_again_is_well(client: FakeClient)
     source.run()
 
     assert (standing_of(source)["state"], standing_of(source)["more"]) == ("watched", 0)
+
+
+def test_a_source_whose_dead_letter_is_not_confirmed_says_that_it_holds_its_messages(client: FakeClient) -> None:
+    source = Source(client, Box(Clock()), unreadable)
+    source.letters.confirms_nothing = True
+    source.run()
+    said = standing_of(source)
+
+    assert (said["state"], said["text"], said["more"]) == ("held", "letters are not confirmed", 3)

@@ -2,7 +2,7 @@
 
 import fakeredis
 
-from sfmc_producers.sources.dead_letters import SourceDeadLetters
+from sfmc_producers.sources.dead_letters import NOT_KEPT, SourceDeadLetters
 from sfmc_transport import Keys, dead_letters
 from sfmc_transport.dead_letters import LARGE_BYTES, MANY, SMALL_BYTES
 
@@ -67,3 +67,15 @@ def test_bytes_that_another_program_gives_a_source_have_the_same_id_each_time() 
         assert (one.id, one.body) == (two.id, b"{}")
         letters.done("drop", one)
         assert letters.replayed("drop") == []
+
+
+def test_why_a_letter_is_not_kept_is_said_of_its_source_until_one_is() -> None:
+    usual = fakeredis.FakeServer()
+    with fakeredis.FakeRedis(server=usual) as redis:
+        letters = SourceDeadLetters(redis, Keys())
+        usual.connected = False
+        is_kept, why, other = letters.add("drop", "1", b"x", "text"), letters.outage("drop"), letters.outage("other")
+        usual.connected = True
+        assert letters.add("drop", "1", b"x", "text")
+
+    assert (is_kept, why.startswith(f"{NOT_KEPT}: "), other, letters.outage("drop")) == (False, True, "", "")

@@ -66,6 +66,9 @@ class Box:
 
 
 class Nothing:
+    def outage(self, _source: str) -> str:
+        return ""
+
     def replayed(self, _source: str) -> list[bytes]:
         return []
 

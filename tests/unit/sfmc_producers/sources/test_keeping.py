@@ -67,6 +67,9 @@ class Intake:
 class Nothing:
     """No dead letters."""
 
+    def outage(self, _source: str) -> str:
+        return ""
+
     def replayed(self, _source: str) -> list[bytes]:
         return []
 

@@ -24,6 +24,9 @@ class Letters:
     def confirm(self, _source: str, record_ids: Sequence[str]) -> bool:
         return self.kept.keys() >= set(record_ids)
 
+    def outage(self, _source: str) -> str:
+        return ""
+
     def replayed(self, _source: str) -> list[SentBack]:
         return list(self.sent_back)
 
