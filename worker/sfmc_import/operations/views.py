@@ -82,7 +82,7 @@ class WaitingView(View):
 
     It is tried, looked for or followed until the `deadline`, and has the state `then` after it. `asked_since` is since
     when a worker asks for its definition or its run, without an answer yet. `awaited` says how the definition stands
-    that it waits for (`after`).
+    that it waits for (`after`). `places` names requests that run, where it waits until fewer do.
     """
 
     reason: str
@@ -97,6 +97,7 @@ class WaitingView(View):
     then: str | None = None
     asked_since: Time | None = None
     awaited: AwaitedView | None = None
+    places: str | None = None
 
 
 class AttemptView(View):
