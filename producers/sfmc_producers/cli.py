@@ -100,7 +100,7 @@ def watch(folders: tuple[str, ...], **options: Any) -> None:
     folders. A link to a file counts as the file.
 
     Each DIR has a thread of its own: one that does not answer keeps no other waiting, so give each mount a DIR of
-    its own. `sfmc-import status` shows files that wait and folders that hang, with the reason.
+    its own. One that cannot be read is waited for. `sfmc-import status` shows files and folders that wait, with why.
 
     Names of incomplete and of handled files are ignored, in upper or lower case; see the end of this page.
 

@@ -24,9 +24,9 @@ from sfmc_import.settings import Settings, load
 from sfmc_import.states import AS_EXPECTED, TERMINAL
 from sfmc_producers.delivery.progress import WatchFile
 from sfmc_producers.delivery.progress import chosen as followed
-from sfmc_producers.folder import Folder, check_readable
+from sfmc_producers.folder import Folder
 from sfmc_producers.ledger import Ledger, Running, open_ledger
-from sfmc_producers.listing import shown
+from sfmc_producers.listing import shown, why_never_watched
 from sfmc_producers.stability import IGNORED_NAMES, LOCAL_SECONDS, NETWORK_SECONDS, StabilityRule
 from sfmc_producers.submitter import RoutingRules
 from sfmc_producers.watch import watch
@@ -224,8 +224,8 @@ def read_folder(given: str, usual: Mapping[str, str | None], rule: StabilityRule
 
 
 def check_folders(folders: list[Folder], seconds: float) -> None:
-    """Refuse folders that cannot be read within so many seconds, and one that is given twice."""
-    problems = _check_readable([each.path for each in folders], seconds)
+    """Refuse what can never be watched, as far as that is known within so many seconds, and a folder given twice."""
+    problems = _never_watched([each.path for each in folders], seconds)
     problems += [
         f"folder {shown(str(each.path))}: its name is no text; give it one of its own, as in DIR,location=NAME"
         for each in folders
@@ -251,11 +251,11 @@ def _same(folders: Sequence[Folder]) -> Iterator[tuple[Folder, Folder]]:
             yield folders[first], folder
 
 
-def _check_readable(paths: Sequence[Path], seconds: float) -> list[str]:
+def _never_watched(paths: Sequence[Path], seconds: float) -> list[str]:
     problems: list[str | None] = [None] * len(paths)
 
     def check(number: int) -> None:
-        problems[number] = check_readable(paths[number])
+        problems[number] = why_never_watched(paths[number])
 
     # In threads: a folder of a mount that hangs must not stop the others.
     threads = [threading.Thread(target=check, args=(number,), daemon=True) for number in range(len(paths))]

@@ -488,12 +488,3 @@ def describe_file(folder: Folder, file: FileStat) -> FileInfo:
 def _lies_in(name: str, unreadable: dict[str, str]) -> bool:
     """Say whether a file is among these, or in a subfolder that is."""
     return name in unreadable or any(name.startswith(f"{each}/") for each in unreadable)
-
-
-def check_readable(path: Path) -> str | None:
-    """Give a sentence if the folder cannot be watched now."""
-    try:
-        with os.scandir(path):
-            return None
-    except OSError as error:
-        return f"folder {path} cannot be read: {reason_of(error)}"

@@ -128,6 +128,19 @@ def reason_of(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
+NEVER_FOLDERS = {errno.ENOTDIR, errno.ENAMETOOLONG}
+"""How a system refuses to list what can never be a folder. All else is waited for: a mount, or rights, may come."""
+
+
+def why_never_watched(path: Path) -> str | None:
+    """Give a sentence if this can never be watched as it is; None also where the folder only cannot be read now."""
+    try:
+        with os.scandir(path):
+            return None
+    except OSError as error:
+        return f"folder {path} cannot be read: {reason_of(error)}" if error.errno in NEVER_FOLDERS else None
+
+
 def shown(name: str) -> str:
     r"""Give a name as text: bytes that are none are escaped, as in bad\xff.csv."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -126,10 +126,20 @@ def test_a_folder_that_goes_and_returns_is_watched_on(place, redis):
         watcher.await_event("file_submitted")
 
 
+def test_a_folder_that_is_not_there_when_its_watcher_starts_is_an_alarm_until_it_comes(place, redis):
+    place.folder.rename(place.logs / "away")
+    with place.watcher("--key", "contacts") as watcher:
+        watcher.await_event("folder_unreadable")
+        eventually(lambda: "CANNOT BE READ" in place.run("status").stdout, 30, "it is an alarm")
+        (place.logs / "away").rename(place.folder)
+        place.put("a.csv")
+        watcher.await_event("file_submitted")
+
+
 @pytest.mark.parametrize(
     ("command", "env", "complaint"),
     [
-        (["watch", "/no/such/folder"], {}, "folder /no/such/folder cannot be read: No such file or directory"),
+        (["watch", "/etc/passwd"], {}, "folder /etc/passwd cannot be read: Not a directory"),
         (["watch", "/"], {"SFMC_ACCOUNT_ID": ""}, "no business unit; set SFMC_ACCOUNT_ID or give --mid MID"),
         (["watch", "/", "--stable-seconds", "nan"], {}, "'nan' is no time"),
         (["watch", "/"], {"SFMC_REDIS_URL": "ftp://x"}, "SFMC_REDIS_URL"),

@@ -431,6 +431,8 @@ def test_a_ledger_that_lost_its_last_writes_says_from_when_the_newest_event_is(w
 
     assert loss.survived_until is not None
     assert f"the newest event that it still had is of {loss.survived_until:%Y-%m-%d %H:%M:%S} UTC" in loss.text
+    assert "requests and pauses of after it are missing" in loss.text
+    assert loss.advice.startswith("see whether the pauses are still those that were set; ")
     assert "tokens" not in loss.advice
 
 
@@ -461,6 +463,8 @@ def test_a_restart_after_redis_was_emptied_changes_nothing_of_what_is_said_of_th
 
     assert (loss.since, loss.is_alarm) == (first.since, True)
     assert loss.text.startswith(f"Redis was empty at {first.since:%Y-%m-%d %H:%M:%S} UTC")
+    assert "no request, no event, no token and no pause" in loss.text
+    assert loss.advice.startswith("pause again what must not start; ")
     assert loss.again is not None
     assert ", and a loss or another server of Redis was noticed again at 20" in loss.text
 
@@ -476,5 +480,6 @@ def test_an_empty_ledger_that_may_be_new_is_said_without_an_alarm(
     [loss] = status(access).losses
 
     assert loss.may_be_new
+    assert loss.advice.startswith("nothing for a new one; otherwise pause again what must not start; ")
     assert "The ledger was empty at 20" in " ".join(capsys.readouterr().out.split())
     assert [each.level for each in check_losses((loss,))] == ["warn"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sfmc_import.routing import BadRouteError, Route
-from sfmc_producers.folder import check_readable
+from sfmc_producers.listing import why_never_watched
 from sfmc_producers.stability import StabilityRule
 from tests.support.fake_client import FakeClient
 from tests.support.watched_folder import Watched
@@ -337,12 +337,12 @@ def fill_with_paths_too_long_to_list(folder):
             os.chdir("d" * 250)
 
 
-def test_what_cannot_be_watched_is_said_with_the_reason(tmp_path):
+def test_what_can_never_be_watched_is_said_with_the_reason_and_a_folder_may_come_later(tmp_path):
     (tmp_path / "file").write_text("")
 
-    assert check_readable(tmp_path) is None
-    assert "Not a directory" in (check_readable(tmp_path / "file") or "")
-    assert "No such file or directory" in (check_readable(tmp_path / "missing") or "")
+    assert [why_never_watched(each) for each in (tmp_path, tmp_path / "missing")] == [None, None]
+    assert "Not a directory" in (why_never_watched(tmp_path / "file") or "")
+    assert "File name too long" in (why_never_watched(tmp_path / ("d" * 300)) or "")
 
 
 @pytest.mark.parametrize("name", ["a b.csv", "ü.csv", "two\nlines.csv", "-rf", "$(x).csv", "%2e%2e.csv", "😀.csv"])

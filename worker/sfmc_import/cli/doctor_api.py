@@ -6,7 +6,10 @@ from sfmc_import.api_client import ApiClient
 from sfmc_import.api_client.wire import shown
 from sfmc_import.cli.doctor_addresses import is_plain_http
 from sfmc_import.cli.doctor_folders import check_clocks, check_folders, check_losses, check_old_definitions
+from sfmc_import.cli.doctor_starts import unanswered
+from sfmc_import.cli.doctor_troubles import check_broker, check_notifications, check_troubles
 from sfmc_import.errors import SfmcImportError
+from sfmc_import.operations.status import StatusView
 from sfmc_import.processes import NOT_KNOWN
 from sfmc_import.redis_server import Finding
 
@@ -34,14 +37,27 @@ def check_api(api: ApiClient) -> Iterator[Finding]:
 
 
 def _check_whole(api: ApiClient) -> Iterator[Finding]:
-    """Say what the server knows of folders and of its Redis; a token that only submits may not ask."""
+    """Say what the server has at the top of its status, and its folders; a token that only submits may not ask."""
     try:
         whole = api.status()
     except SfmcImportError:
         return
     for each in whole.servers:
         yield Finding("fail", each.check, each.text, each.fix)
+    yield from check_broker(whole.broker)
     yield from check_losses(whole.losses)
+    yield from _check_due(whole)
     yield from check_clocks(whole.clocks)
     yield from check_folders(whole.folders)
     yield from check_old_definitions(whole.old_definitions)
+    yield from check_notifications(whole.notifications)
+    yield from check_troubles(whole.troubles)
+    yield from unanswered(whole.next, whole.now.timestamp(), whole.missing)
+
+
+def _check_due(whole: StatusView) -> Iterator[Finding]:
+    """Say that nothing takes up what is due, where a process that would is known to be missing."""
+    gone = [each.partition(": ")[0] for each in whole.missing if each.startswith(("no worker", "no beat"))]
+    if whole.overdue and gone:
+        count = f"{whole.overdue} request{'s are' if whole.overdue > 1 else ' is'} due"
+        yield Finding("fail", "due", f"{count}, and {' and '.join(gone)}", START_THEM)

@@ -79,6 +79,8 @@ def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
         yield f"  behind   {'definition' if waiting.reason == 'after' else 'request'} {waiting.held_by}"
     if waiting.awaited is not None:
         yield f"  there    {waiting.awaited.text}"
+    if waiting.places is not None:
+        yield f"  places   {waiting.places}"
     if waiting.last_error is not None:
         yield _error_line(waiting.last_error, now)
     yield from _deadline_lines(waiting, now)
@@ -131,6 +133,8 @@ def _short_wait_lines(waiting: WaitingView, import_status: str | None, now: floa
     yield f"    {waiting.reason}{status}{short_until(waiting.until, now)}"
     if waiting.awaited is not None:
         yield f"    {waiting.awaited.text}"
+    if waiting.places is not None:
+        yield f"    {waiting.places}"
     if waiting.pause is not None:
         yield f"    {_pause_words(waiting.pause, waiting.reason)}"
 

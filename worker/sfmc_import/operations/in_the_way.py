@@ -8,6 +8,7 @@ from sfmc_import.display import clause
 from sfmc_import.operations import broker
 from sfmc_import.operations.folders import sentence, title
 from sfmc_import.operations.in_doubt import folders, missing
+from sfmc_import.operations.servers import server_troubles
 from sfmc_import.operations.views import FolderView, RequestView
 from sfmc_import.states import AS_EXPECTED
 
@@ -65,8 +66,16 @@ def unread_sentence(folder: FolderView) -> str:
 
 
 def said_of_unread(access: ReadAccess, what: str = "it") -> str:
-    """Say where a file that is not known may lie; empty where each folder is read."""
+    """Say where a file that is not known may lie; empty where each folder is read, and Redis takes what is said."""
     found = [*unread(access)]
     names = ", ".join(f"{each.folder} ({sentence(each)})" for each in found[:5])
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    return f"; {what} may lie in a folder that is not read now: {names}{more}" if found else ""
+    unread_there = f"; {what} may lie in a folder that is not read now: {names}{more}" if found else ""
+    return f"{_said_of_redis(access)}{unread_there}"
+
+
+def _said_of_redis(access: ReadAccess) -> str:
+    refuses = next((each for each in server_troubles(access) if each.server == "Redis"), None)
+    if refuses is None:
+        return ""
+    return f"; {clause(refuses.text)}: no watcher can say which files it holds, and no file becomes a request"

@@ -33,10 +33,10 @@ class LossView(View):
 
 
 _CAREFUL = "Until {until} each start looks first for runs that are not known here, and may wait for them"
-_EMPTY = "Redis was empty at {since}: nothing of before is known here: no request, no event and no token"
+_EMPTY = "Redis was empty at {since}: nothing of before is known here: no request, no event, no token and no pause"
 _LAST = (
-    "Redis lost writes, noticed at {since}: the newest event that it still had is of {survived}; requests of after it"
-    " are missing, perhaps also older ones"
+    "Redis lost writes, noticed at {since}: the newest event that it still had is of {survived}; requests and"
+    " pauses of after it are missing, perhaps also older ones"
 )
 _NEW = "The ledger was empty at {since}. Either it is new, or Redis has lost all of it"
 _ANEW = (
@@ -46,13 +46,15 @@ _ANEW = (
 _AGAIN = ", and a loss or another server of Redis was noticed again at {again}"
 _IF_KILLED = (
     "nothing after an orderly restart; after a kill, a failover or a power loss compare with Marketing Cloud which"
-    " imports ran after that time (runbook, situation 5)"
+    " imports ran after that time, and see whether the pauses are still those that were set (runbook, situation 5)"
 )
 _COMPARE = (
     "compare with Marketing Cloud which imports ran, and submit again what is not shown here and did not run (runbook,"
     " situation 5); a watcher that is restarted submits each file again whose request is missing, also imported ones:"
     " move those away before; the logs of the workers say what noticed it (write_loss_detected, redis_server_changed)"
 )
+_PAUSE = "pause again what must not start; "
+_SEE_PAUSES = "see whether the pauses are still those that were set; "
 _TOKENS = "; make the tokens of API and console anew"
 _IF_NEW = "nothing for a new one; otherwise "
 
@@ -96,8 +98,8 @@ def _advice(loss: LossView) -> str:
     if not (loss.is_proved or loss.may_be_new):
         return _IF_KILLED
     if loss.survived_until:
-        return _COMPARE
-    return f"{_IF_NEW if loss.may_be_new else ''}{_COMPARE}{_TOKENS}"
+        return f"{_SEE_PAUSES}{_COMPARE}"
+    return f"{_IF_NEW if loss.may_be_new else ''}{_PAUSE}{_COMPARE}{_TOKENS}"
 
 
 def said_of_loss(access: ReadAccess, what: str = "it") -> str:

@@ -24,6 +24,7 @@ from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
 from sfmc_import.operations.in_the_way import around_file, said_of_unread
 from sfmc_import.operations.lost_writes import said_of_loss
 from sfmc_import.operations.paused_too import with_pause
+from sfmc_import.operations.taken_places import with_taken_places
 from sfmc_import.operations.views import LifeView, PauseView, RequestView, request_view
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.states import FAILED, WARNED
@@ -221,7 +222,8 @@ def _entries_near(access: ReadAccess, request: RequestView) -> Iterator[Entry]:
 
 def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestView]:
     """Read records in one round trip; those that are gone are left out."""
-    return with_awaited(access, _read_views(access, request_ids), _read_views)
+    views = with_taken_places(access, _read_views(access, request_ids), _read_views)
+    return with_awaited(access, views, _read_views)
 
 
 def _read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestView]:

@@ -91,7 +91,7 @@ class WaitingView(View):
     With another reason than `paused` that pause holds it as well: it waits for the end of both.
     It is tried, looked for or followed until the `deadline`, and has the state `then` after it. `asked_since` is since
     when a worker asks for its definition or its run, without an answer yet. `awaited` says how the definition stands
-    that it waits for (`after`).
+    that it waits for (`after`). `places` names requests that run, where it waits until fewer do.
     """
 
     reason: str
@@ -106,6 +106,7 @@ class WaitingView(View):
     then: str | None = None
     asked_since: Time | None = None
     awaited: AwaitedView | None = None
+    places: str | None = None
 
 
 class AttemptView(View):
