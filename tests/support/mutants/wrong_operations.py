@@ -16,7 +16,7 @@ OPERATIONS = (
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "1"),
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "by and 2 or 1"),
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "by ~= a.operator and 2 or 1"),
-    Mutant("lib", "  if a.looked and r.error then return r.error end\n", ""),
+    Mutant("lib", "if a.looked and r.error or (code", "if (code"),
     Mutant("following", "  if status then set(request_key(a.id), r, {status = status}) end", ""),
     Mutant("following", "  if a.outcome == 'completed' and status == 'Completed' then return", "  if true then return"),
     Mutant(
