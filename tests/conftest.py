@@ -50,6 +50,7 @@ def is_unit_alone(config: pytest.Config) -> bool:
     return config.option.markexpr == "unit" or all(path.is_relative_to(TESTS / "unit") for path in paths)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with its layer, which is its folder; leave `nightly` tests out unless they are asked for."""
     for item in items:

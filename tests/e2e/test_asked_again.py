@@ -35,6 +35,7 @@ def duplicates(stack: RunningSystem, key: str) -> int:
     return sum(event["subject"] == key and event["type"].endswith(".duplicate") for event in stack.events())
 
 
+@pytest.mark.nightly
 def test_a_file_asked_for_again_is_imported_once_after_the_first_request_expired(
     stack: RunningSystem, client: Celery
 ) -> None:

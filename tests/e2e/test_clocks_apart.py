@@ -3,6 +3,7 @@
 import json
 from datetime import datetime, timedelta
 
+import pytest
 from celery import Celery
 
 from tests.support.processes import running_system
@@ -14,6 +15,7 @@ DATED = "daily_%%YEAR%%%%MONTH%%%%DAY%%.csv"
 ROWS = "Key,Value\n1,one\n"
 
 
+@pytest.mark.nightly
 def test_the_run_of_an_unknown_start_is_not_taken_for_the_next_one_where_both_clocks_are_behind() -> None:
     settings = {"SFMC_RESULTS_DELAY": "20", "SFMC_RECONCILE_DEADLINE": "20"}
     with running_system(settings) as stack:

@@ -66,6 +66,7 @@ def remote() -> Iterator[Remote]:
         assert "Traceback" not in stack.log_of(child).read_text()
 
 
+@pytest.mark.nightly
 def test_a_start_is_submitted_and_waited_for_and_questions_have_the_answers_of_redis(
     remote: Remote, tmp_path: Path
 ) -> None:

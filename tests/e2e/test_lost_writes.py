@@ -101,6 +101,7 @@ def test_a_loss_between_two_numbers_of_the_watch_is_noticed_by_the_new_run_of_th
         assert ended["data"]["candidates"] == [perform["task_id"]]
 
 
+@pytest.mark.nightly
 def test_a_request_that_redis_kept_takes_the_start_that_it_lost() -> None:
     with running_system() as stack:
         stack.worker()

@@ -215,6 +215,7 @@ def listed_as_failed(stack: RunningSystem) -> list[str]:
     return [json.loads(line)["request_id"] for line in lines]
 
 
+@pytest.mark.nightly
 def test_a_bad_end_that_a_person_has_dealt_with_leaves_the_failures_and_says_who_and_why(doubt: Doubt) -> None:
     stack = doubt.stack
     request = failed(stack, "by hand")

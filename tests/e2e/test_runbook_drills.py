@@ -56,6 +56,7 @@ def shown(stack: RunningSystem, request: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.nightly
 def test_a_file_inside_the_window_is_started_by_force_with_a_reason(stack: RunningSystem) -> None:
     path = define(stack, "forced")
     stack.await_event("completed", start(stack, "forced", "--file", str(path)))
@@ -70,6 +71,7 @@ def test_a_file_inside_the_window_is_started_by_force_with_a_reason(stack: Runni
     stack.await_event("completed", waits)
 
 
+@pytest.mark.nightly
 def test_a_request_that_gave_up_is_started_again_when_the_cause_is_gone() -> None:
     with running_system({"SFMC_RETRY_DEADLINE": "1"}) as stack:
         path = define(stack, "given-up")

@@ -65,6 +65,7 @@ def test_doctor_says_whether_tokens_are_shared(stack: RunningSystem) -> None:
     assert findings(stack, **user, SFMC_PASSWORD="demo-password") == []
 
 
+@pytest.mark.nightly
 def test_a_worker_with_a_wrong_key_ends_with_one_line(stack: RunningSystem) -> None:
     done = stack.run("worker", SFMC_TOKEN_KEY=KEY[:-3])
 

@@ -218,6 +218,7 @@ def test_start_with_wait_ends_in_one_line_when_its_user_may_not_read_events(tmp_
     assert ended.stderr.splitlines()[-1:] == [f"  {advice}"]
 
 
+@pytest.mark.nightly
 def test_doctor_fails_when_due_work_has_no_worker_and_not_before():
     with running_system() as stack:
         stack.sandbox.control.define("daily", FileSpec="daily.csv")

@@ -130,6 +130,7 @@ def test_what_cannot_be_done_is_one_clear_line(
     assert complaint in done.stderr.splitlines()[0]
 
 
+@pytest.mark.nightly
 def test_a_request_is_found_by_its_task_and_by_its_file(stack: RunningSystem) -> None:
     define(stack, "found")
     request = start(stack, "found")

@@ -79,7 +79,7 @@ NIGHT = '[[source]]\nname = "night"\nkind = "schedule"\ncustomer_key = "K"\ncron
     ("lines", "env", "asked"),
     [
         (NIGHT, REDIS, {"Redis", "login"}),
-        (NIGHT, API, {"api"}),
+        pytest.param(NIGHT, API, {"api"}, marks=pytest.mark.nightly),
         ("", REDIS | {"SFMC_LEASE_SECONDS": "soon"}, {"Redis", "login"}),
         ("", REDIS | {"SFMC_SOAP_URL": "nonsense"}, {"Redis"}),
         ("", REDIS | {"SFMC_CLIENT_SECRET": ""}, {"Redis"}),

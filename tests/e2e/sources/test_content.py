@@ -112,6 +112,7 @@ def of_google(google: GoogleServer) -> str:
     return "\n".join(lines).replace('"google-oidc"', '"bearer"') + "\n"
 
 
+@pytest.mark.nightly
 def test_an_upload_to_sftpgo_is_read_by_sftp_and_becomes_an_import(sftp_server, tmp_path) -> None:  # noqa: F811
     (tmp_path / "partner" / "in").mkdir(parents=True)
     with running_system(least_rights=True) as system, SftpTestServer(tmp_path / "partner") as partner:
@@ -183,6 +184,7 @@ def import_of_azure(system: RunningSystem, target: Any, example: str, connection
         handled(system)
 
 
+@pytest.mark.nightly
 def test_an_entry_of_a_stream_names_an_object_that_is_delivered(sftp_server) -> None:  # noqa: F811
     with aws_server() as aws, running_system(least_rights=True) as system:
         permit(system.client, "producer", "~drop:arrivals")

@@ -122,6 +122,7 @@ def test_what_cannot_be_scanned_is_said_in_one_line(idle: RunningSystem, tmp_pat
     assert [(done.returncode, said in done.stderr) for done, _, said in wrong] == [(code, True) for _, code, _ in wrong]
 
 
+@pytest.mark.nightly
 def test_a_file_is_explained_from_rule_to_decision_and_nothing_is_done(system: RunningSystem, tmp_path: Path) -> None:
     folder = Folder(system, tmp_path / "in", *ROUTE)
     folder.put("free.csv", "dated_20200101.csv", "orders_1.csv", "fresh.csv", "free.csv.part")

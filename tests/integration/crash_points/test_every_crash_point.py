@@ -82,8 +82,11 @@ def calls_of(world: RedisWorld, scenario: Scenario) -> list[bool]:
     return fate.calls
 
 
-LONGEST = {"repeat_after_drop_after", "repeat_after_drop_before"}
-"""As `drop_before_applying` and `drop_after_applying`, with two to four times their calls."""
+LONGEST = {
+    *("repeat_after_drop_after", "repeat_after_drop_before"),
+    *("http_500_before_applying", "fault_2_not_applied", "row_never_seen", "refused_for_hours"),
+}
+"""As `drop_before_applying` and `drop_after_applying`, with other answers or two to four times their calls."""
 
 
 def _marks(scenario: Scenario) -> list[pytest.MarkDecorator]:

@@ -81,7 +81,7 @@ def test_a_broken_promise_is_found_shortened_and_replayed_from_text():
     with open_store(reading(SENT_IS_FORGOTTEN)) as store:
         tally = run_seeds(store, range(200), STEPS)
         (failed,) = tally.failed
-        plan, verdict = shortened(store, *failed, tries=60)
+        plan, verdict = shortened(store, *failed, tries=30)
 
         assert verdict.kind in {"double start", "too many at once"}
         assert len(plan.faults) + len(plan.happenings) <= len(failed[0].faults) + len(failed[0].happenings)

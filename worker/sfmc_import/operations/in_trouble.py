@@ -1,6 +1,6 @@
 """Which requests are hit by something that hits others too: what failed, or that Marketing Cloud does not answer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sfmc_import import faults
@@ -45,7 +45,7 @@ class Hit:
     is_unanswered: bool = False
     first: tuple[datetime, str] | None = None
     """When another code failed first, and which, if there was neither a success nor another wait since."""
-    alike: Alike = Alike()
+    alike: Alike = field(default_factory=Alike)
     """Which others it stands for."""
     is_waiting: bool = False
     pause: PauseView | None = None
