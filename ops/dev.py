@@ -119,7 +119,7 @@ def test(arguments: list[str]) -> int:
     # The tests start some thousand Python processes: each would compile everything anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     checked = 0 if arguments else subprocess.call([str(PYTHON), "-m", "sfmc_harness.checks"])
-    tested = subprocess.call([str(PYTHON), "-m", "pytest", *(arguments or ["-n", processes, "--dist", "loadgroup"])])
+    tested = subprocess.call([str(PYTHON), "-m", "pytest", *(arguments or ["-n", processes])])
     return checked or tested
 
 

@@ -4,7 +4,7 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 import redis as redis_py
 import structlog
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from sfmc_import.redaction import KNOWN
 from sfmc_local.redis_server import Valkey
@@ -22,6 +23,9 @@ from tests.support.valkey_server import keys_without_end, undescribed
 
 TESTS = Path(__file__).parent
 LAYERS = frozenset({"unit", "contract", "integration", "e2e", "chaos"})
+SINGLE = ("tests/integration/simulation/", "tests/integration/crash_points/", "tests/contract/ledger/test_mutants")
+"""Long tests that share nothing which is dear."""
+
 EXAMPLES = {"unit": 10, "thorough": 1000}
 """How many examples hypothesis generates when the unit layer runs alone, and nightly; 100 otherwise."""
 
@@ -50,25 +54,29 @@ def is_unit_alone(config: pytest.Config) -> bool:
     return config.option.markexpr == "unit" or all(path.is_relative_to(TESTS / "unit") for path in paths)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with its layer, which is its folder; leave `nightly` tests out unless they are asked for."""
     for item in items:
         layer = item.path.relative_to(TESTS).parts[0]
         if layer in LAYERS:
             item.add_marker(layer)
-        if layer == "e2e" and any(each[-1].scope == "module" for each in fixtures_of(item)):
-            # A whole system belongs to the tests of such a module: one process runs them, with `--dist loadgroup`.
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     if "nightly" not in config.option.markexpr:
         nightly = [item for item in items if item.get_closest_marker("nightly")]
         items[:] = [item for item in items if not item.get_closest_marker("nightly")]
         config.hook.pytest_deselected(items=nightly)
 
 
-def fixtures_of(item: pytest.Item) -> Iterable[Sequence[pytest.FixtureDef[Any]]]:
-    """Give the definitions of the fixtures that a test uses, by name; what is no function uses none."""
-    return item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+class ByModule(LoadScopeScheduling):
+    """Gives the tests of a module to one process, for they share what they started; schedules share nothing."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(SINGLE) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    """Share the tests out when several processes run them."""
+    return ByModule(config, log)
 
 
 def pytest_collection_finish() -> None:
