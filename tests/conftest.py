@@ -83,6 +83,8 @@ def pytest_collection_finish() -> None:
     """From now on only what tests make is looked through."""
     gc.collect()
     gc.freeze()
+    # Once more: how many are left decides when garbage is looked for next, and those that are frozen do not count.
+    gc.collect()
     gc.enable()
 
 
