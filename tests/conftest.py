@@ -6,13 +6,11 @@ import os
 import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis as redis_py
 import structlog
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadScopeScheduling
 
 from sfmc_import.redaction import KNOWN
 from sfmc_local.redis_server import Valkey
@@ -23,9 +21,6 @@ from tests.support.valkey_server import keys_without_end, undescribed
 
 TESTS = Path(__file__).parent
 LAYERS = frozenset({"unit", "contract", "integration", "e2e", "chaos"})
-SINGLE = ("tests/integration/simulation/", "tests/integration/crash_points/", "tests/contract/ledger/test_mutants")
-"""Long tests that share nothing which is dear."""
-
 EXAMPLES = {"unit": 10, "thorough": 1000}
 """How many examples hypothesis generates when the unit layer runs alone, and nightly; 100 otherwise."""
 
@@ -64,19 +59,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         nightly = [item for item in items if item.get_closest_marker("nightly")]
         items[:] = [item for item in items if not item.get_closest_marker("nightly")]
         config.hook.pytest_deselected(items=nightly)
-
-
-class ByModule(LoadScopeScheduling):
-    """Gives the tests of a module to one process, for they share what they started; schedules share nothing."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith(SINGLE) else nodeid.partition("::")[0]
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
-    """Share the tests out when several processes run them."""
-    return ByModule(config, log)
 
 
 def pytest_collection_finish() -> None:
