@@ -376,17 +376,16 @@ class Client:
         ServiceUnavailableError when that is so at the beginning, and when Redis refuses to be read.
         """
         from sfmc_import.events import EventStream, just_before  # noqa: PLC0415 - not for a host that only submits
-        from sfmc_import.events.trimmed import FollowedLife  # noqa: PLC0415 - the same
+        from sfmc_import.followed_life import FollowedLife  # noqa: PLC0415 - the same
 
         connections = self._connections()
-        keys = connections.ledger.keys
         with self._redis_errors():
-            reader = LedgerReader(connections.redis, keys)
+            reader = LedgerReader(connections.redis, connections.ledger.keys)
             record, places = reader.request(request_id), reader.places(request_id)
         if record is None:
             return
         deadline = None if within is None else time.monotonic() + within
-        stream = EventStream(connections.redis, keys.stream)
+        stream = EventStream(connections.redis, reader.keys.stream)
         with self._redis_errors():
             past = stream.at(places)
         since = past[-1][0] if past else just_before(record["accepted_at"])

@@ -14,8 +14,8 @@ UNSHOWN = (
 )
 """Characters that are shown by their number."""
 
-FIRST_TIME, LAST_TIME = datetime(2, 1, 1, tzinfo=UTC).timestamp(), datetime(9999, 1, 1, tzinfo=UTC).timestamp()
-"""What stands for all earlier and all later times, in seconds since 1970: a calendar shows these in each zone."""
+FIRST_TIME, LAST_TIME = -62_104_060_800.0, 253_370_764_800.0
+"""Begin of the years 2 and 9999, for all that is earlier or later: a calendar shows these in each zone."""
 
 _UNSHOWN = re.compile(f"[{UNSHOWN}]")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
