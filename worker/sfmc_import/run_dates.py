@@ -17,7 +17,7 @@ OTHER_FORMS = ("%d/%m/%Y %I:%M:%S %p",)
 CLOCKS_APART = 300.0
 
 EARLIEST, LATEST = 946_684_800.0, 7_258_118_400.0
-"""The years 2000 and 2200, in seconds since 1970: a date before or after them (1/1/0001, 12/31/9999) stands for none."""
+"""The years 2000 and 2200, in seconds since 1970: a date that is not between them (1/1/0001) stands for none."""
 
 
 def began_at(text: str | None) -> float | None:
