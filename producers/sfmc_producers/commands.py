@@ -55,8 +55,9 @@ class Printer:
             last = event["type"].rpartition(".")[2]
             self._print(event, _sentence(last, event))
         if last not in TERMINAL:
-            limit = "its events are no longer in the stream" if within is None else f"no end within {within:g} s"
-            self._close(f"request {request_id}: {limit}; it continues, see: {Command(('show', request_id))}")
+            missed = "its last events are no longer in the stream; how it stands"
+            limit = missed if within is None else f"no end within {within:g} s; how it goes on"
+            self._close(f"request {request_id}: {limit}: {Command(('show', request_id))}")
             return 1
         ended = "completed" if last in AS_EXPECTED else _NOT_COMPLETED.get(last, "not completed")
         self._close(f"request {request_id}: {ended} ({last})")

@@ -158,6 +158,20 @@ def test_follow_of_a_run_that_ended_shows_its_events_at_once(stack: RunningSyste
     assert events[-1]["data"]["rows_total"] == 2
 
 
+def test_follow_of_a_run_whose_events_are_gone_says_how_it_stands(stack: RunningSystem) -> None:
+    stack.sandbox.control.define("gone", FileSpec="daily.csv")
+    request_id = json.loads(stack.run("start", "gone", "--json").stdout.splitlines()[0])["request_id"]
+    task_id = stack.await_event("completed", request_id)["data"]["task_id"]
+    events = stack.client.xrange("sfmc-import:events")
+    places = [place for place, fields in events if request_id.encode() in fields[b"event"]]
+    stack.client.xdel("sfmc-import:events", *places)
+
+    done = stack.run("follow", task_id)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "its last events are no longer in the stream; it stands at: completed" in done.stderr
+
+
 def test_follow_of_an_unknown_task_is_one_line(stack: RunningSystem) -> None:
     done = stack.run("follow", "99999999")
 

@@ -370,34 +370,35 @@ class Client:
     ) -> "Iterator[Event]":
         """Yield the events of a request from its first on, until its last, or for `within` seconds.
 
-        After a duplicate that may be taken up it waits until the other request has started.
+        After a duplicate that may be taken up it waits until the other request has started. Ends without the last one
+        where the stream has lost it: `show` knows how it ended.
         While Redis is unavailable it waits, and says so once to `on_outage`, or in the log; raises
         ServiceUnavailableError when that is so at the beginning, and when Redis refuses to be read.
         """
-        from sfmc_import.events import EventStream, Life, just_before  # noqa: PLC0415 - not for a host that only submits
+        from sfmc_import.events import EventStream, just_before  # noqa: PLC0415 - not for a host that only submits
+        from sfmc_import.followed_life import FollowedLife  # noqa: PLC0415 - the same
 
         connections = self._connections()
-        keys = connections.ledger.keys
         with self._redis_errors():
-            reader = LedgerReader(connections.redis, keys)
+            reader = LedgerReader(connections.redis, connections.ledger.keys)
             record, places = reader.request(request_id), reader.places(request_id)
         if record is None:
             return
         deadline = None if within is None else time.monotonic() + within
-        stream = EventStream(connections.redis, keys.stream)
+        stream = EventStream(connections.redis, reader.keys.stream)
         with self._redis_errors():
             past = stream.at(places)
         since = past[-1][0] if past else just_before(record["accepted_at"])
-        entries = chain(past, stream.live(since, on_outage or self._log_outage, lambda: _is_past(deadline)))
-        life = Life(request_id)
-        while not life.is_over and (event := self._next(entries)) is not None:
-            if life.add(event):
-                yield event
+        life = FollowedLife(request_id, since, reader, stream)
+        live = stream.live(since, on_outage or self._log_outage, lambda: _is_past(deadline) or life.is_gone())
+        entries = chain(past, live)
+        while not life.is_over and (entry := self._next(entries)) is not None:
+            if life.add(*entry):
+                yield entry[1]
 
-    def _next(self, entries: "Iterator[Entry]") -> "Event | None":
+    def _next(self, entries: "Iterator[Entry]") -> "Entry | None":
         with self._redis_errors():
-            _, event = next(entries, (None, None))
-        return event
+            return next(entries, None)
 
     def _connections(self) -> Connections:
         """Give what is open in this process."""

@@ -1,8 +1,9 @@
-"""Makes text from outside safe to show: one line, nothing that a terminal obeys; and tells whether to use colours."""
+"""Makes text and times from outside safe to show: one line, nothing that a terminal obeys; says where colours fit."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 UNSHOWN = (
     "\x00-\x1f\x7f-\x9f"  # C0 with ESC, DEL, C1
@@ -12,6 +13,9 @@ UNSHOWN = (
     "\ud800-\udfff"  # halves of a character: no file and no terminal takes them
 )
 """Characters that are shown by their number."""
+
+FIRST_TIME, LAST_TIME = -62_104_060_800.0, 253_370_764_800.0
+"""Begin of the years 2 and 9999, for all that is earlier or later: a calendar shows these in each zone."""
 
 _UNSHOWN = re.compile(f"[{UNSHOWN}]")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
@@ -36,6 +40,16 @@ def span(seconds: float) -> str:
             rest = whole % size // small
             return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
     return f"{whole // 60} min" if whole >= 120 else f"{whole} s"
+
+
+def in_calendar(seconds: float) -> float:
+    """Give a time, in seconds since 1970; one that no calendar has as the nearest that it has."""
+    return min(max(seconds, FIRST_TIME), LAST_TIME)
+
+
+def date_of(seconds: float) -> datetime:
+    """Give a time, in seconds since 1970, as a date of UTC; one that no calendar has as the nearest that it has."""
+    return datetime.fromtimestamp(in_calendar(seconds), UTC)
 
 
 def json_escaped(document: str) -> str:

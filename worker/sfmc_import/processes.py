@@ -3,10 +3,9 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
-from sfmc_import.display import span
+from sfmc_import.display import date_of, span
 
 HEARTBEAT_SECONDS = 2.0
 LATE_SECONDS = 2 * HEARTBEAT_SECONDS
@@ -95,7 +94,7 @@ class Running:
 def _last_seen(seconds: float | None, now: float | None) -> str:
     if seconds is None:
         return " (none has run yet)"
-    at = "" if now is None else f", at {datetime.fromtimestamp(now - seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    at = "" if now is None else f", at {date_of(now - seconds):%Y-%m-%d %H:%M:%S} UTC"
     return f" (the last one was seen {span(seconds)} ago{at})"
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from unicodedata import combining, normalize
 from uuid import NAMESPACE_OID, uuid5
 
+from sfmc_import.display import in_calendar
 from sfmc_import.errors import USAGE, SfmcImportError
 from sfmc_import.reply_to import read_reply
 from sfmc_import.small_letters import in_small_letters
@@ -418,7 +419,7 @@ def _read_time(value: object, name: str, problems: list[str]) -> float | None:
     except (TypeError, ValueError):
         problems.append(f"{name} must be an ISO time, such as 2026-03-01T06:00:00+00:00")
         return None
-    return max(0.0, (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
+    return max(0.0, in_calendar((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()))
 
 
 def _read_flag(value: object, problems: list[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 SERVER_ZONE = timezone(timedelta(hours=-6))
 """Marketing Cloud writes its own dates in Central Standard Time, in summer too (Marketing Cloud docs, "Dates")."""
@@ -16,8 +16,8 @@ OTHER_FORMS = ("%d/%m/%Y %I:%M:%S %p",)
 
 CLOCKS_APART = 300.0
 
-EARLIEST = 946_684_800.0
-"""The year 2000, in seconds since 1970."""
+EARLIEST, LATEST = 946_684_800.0, 7_258_118_400.0
+"""The years 2000 and 2200, in seconds since 1970: a date that is not between them (1/1/0001) stands for none."""
 
 
 def began_at(text: str | None) -> float | None:
@@ -40,11 +40,12 @@ def seems_newer(text: str | None, moment: float) -> bool:
 def is_older(text: str | None, moment: float) -> bool:
     """Tell whether a run began before this moment, whatever the zone and the order of day and month."""
     readings = list(_readings(text, DATE_FORMS + OTHER_FORMS, LAST_ZONE))
-    # A date of year 1 or 1900 stands for none.
-    return bool(readings) and min(readings) > EARLIEST and max(readings) < moment - CLOCKS_APART
+    return bool(readings) and max(readings) < moment - CLOCKS_APART
 
 
 def _readings(text: str | None, forms: tuple[str, ...], zone: timezone) -> Iterator[float]:
     for form in forms:
         with suppress(ValueError):
-            yield datetime.strptime(text or "", form).replace(tzinfo=zone).astimezone(UTC).timestamp()
+            moment = datetime.strptime(text or "", form).replace(tzinfo=zone).timestamp()
+            if EARLIEST < moment < LATEST:
+                yield moment

@@ -49,7 +49,7 @@ class FileGiven(Given):
     location: str = Field("", max_length=4096)
     name: str = Field(min_length=1, max_length=1024)
     size: Whole | None = Field(None, ge=0, le=2**62)
-    modified_ns: Whole | None = Field(None, ge=-(2**62), le=2**62)
+    modified_ns: Whole | None = Field(None, ge=-(2**63), lt=2**63)
     version: str | None = Field(None, min_length=1, max_length=1024)
     content_hash: str | None = Field(None, min_length=1, max_length=1024)
     arrived_as: str | None = Field(None, min_length=1, max_length=1024)

@@ -1,11 +1,11 @@
 """What API and console say while Redis does not do its part: what it does, what helps, and since when."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from redis.exceptions import RedisError
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.display import date_of
 from sfmc_import.errors import UnconfirmedError
 from sfmc_import.ports import LedgerUnavailableError, NotConfirmedError
 from sfmc_import.redis_errors import in_short, trouble
@@ -78,4 +78,4 @@ def _since_an_answer(access: ReadAccess) -> str:
 
 
 def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{date_of(seconds):%Y-%m-%d %H:%M:%S} UTC"

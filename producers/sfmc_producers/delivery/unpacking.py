@@ -21,6 +21,9 @@ BUFFER_BYTES = 1024 * 1024
 MAX_DIRECTORY_BYTES = 1024 * 1024
 """The most that is read of a zip file's directory, which lies in memory."""
 
+MAX_HEADER_BYTES = 1024 * 1024
+"""The most that a gzip file may have of a name, of a comment, or of filling after a member."""
+
 JUDGED_FROM = 16 * 1024 * 1024
 """Unpacked bytes from which on the ratio counts: small files may be very regular."""
 
@@ -123,6 +126,22 @@ class _Directory(io.RawIOBase):
         return data
 
 
+class _Members:
+    """What gzip reads from: it looks for the end of a name, and of the filling after a member, byte by byte."""
+
+    def __init__(self, inner: io.BufferedReader) -> None:
+        self._inner, self._in_a_row = inner, 0
+
+    def read(self, size: int) -> bytes:
+        self._in_a_row = self._in_a_row + 1 if size == 1 else 0
+        if self._in_a_row > MAX_HEADER_BYTES:
+            raise gzip.BadGzipFile("a name or a filling in it has no end")
+        return self._inner.read(size)
+
+    def seek(self, offset: int) -> int:
+        return self._inner.seek(offset)
+
+
 class UnpackedContent(io.RawIOBase):
     """The unpacked bytes; not seekable, so an upload that was cut begins anew.
 
@@ -196,7 +215,7 @@ def _guarded(form: str, action: Callable[[], T]) -> T:
 
 def _open(form: str, content: io.BufferedReader, decrypt: Decrypt | None) -> Any:
     if form == "gz":
-        return gzip.GzipFile(fileobj=content, mode="rb")
+        return gzip.GzipFile(fileobj=_Members(content), mode="rb")
     if form == "zip":
         return _only_member(content)
     assert decrypt is not None, "the settings are checked for a key"

@@ -7,10 +7,10 @@ and not yet decided are left out.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from sfmc_import.checking import Ahead, Days, Holds, NearMidnight, TooOld, check
+from sfmc_import.display import date_of
 from sfmc_import.faults import Rejected
 from sfmc_import.ledger.reading import SeenFolder
 from sfmc_import.outlook import Outlook, Standing, predict
@@ -282,4 +282,4 @@ def _because(reason: str) -> str:
 
 def moment(seconds: float) -> str:
     """Write a time."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return date_of(seconds).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
@@ -18,6 +17,7 @@ from sfmc_import.checking import Days
 from sfmc_import.cli.output import print_json, print_line, print_lines
 from sfmc_import.cli.times import read_since
 from sfmc_import.client import file_at
+from sfmc_import.display import date_of
 from sfmc_import.errors import ServiceUnavailableError, require_none
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.reading import LedgerReader
@@ -133,7 +133,7 @@ def _show_counts(counts: Counts, begin: float, *, dry_run: bool, as_json: bool) 
 
 
 def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return date_of(seconds).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 # --- explain

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from sfmc_import.faults import Rejected
 from sfmc_import.states import NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, HOUR, Scenario
 
@@ -74,6 +75,19 @@ def test_a_run_before_the_arrival_does_not_count(scenario: Scenario):
     scenario.arrives("a")
 
     assert isinstance(scenario.claim("a"), NotYet)
+
+
+def test_a_replay_has_arrived_with_the_first_request_for_its_file(scenario: Scenario):
+    scenario.arrives("a0")
+    scenario.world.advance(60)
+    contacts_run(scenario, "c")
+    scenario.decide_by(after=(CONTACTS,))
+    for number in (0, 1):
+        scenario.ledger.reject(scenario.go(f"a{number}"), Rejected("43010", "no"))
+        scenario.world.advance(60)
+        scenario.arrives(f"a{number + 1}", name="a.csv", replays=f"a{number}")
+
+    assert isinstance(scenario.claim("a2"), StartNow)
 
 
 @pytest.mark.parametrize(("hours", "starts"), [(2, True), (0.5, False), (-1 / 30, True)])

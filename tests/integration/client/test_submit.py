@@ -145,6 +145,38 @@ def test_the_events_of_a_request_are_followed_to_its_end(
     assert (kinds[0], kinds[-1]) == ("accepted", "rejected")
 
 
+@pytest.mark.parametrize("lost", ["events", "all"])
+def test_following_ends_where_the_end_is_not_in_the_stream_any_more(
+    client: Client, redis: redis_py.Redis, redis_server: Valkey, lost: str
+) -> None:
+    request_id = client.submit(customer_key="k").request_id
+    followed = client.follow(request_id)
+    first = next(followed)
+    with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as raw:
+        ledger = RedisLedger(raw, LedgerSettings())
+        ledger.reject(ledger.claim(ledger.load(request_id), "w", Policy()).lease, Rejected(code="43000", text="no"))
+    redis.flushall() if lost == "all" else redis.xtrim("sfmc-import:events", maxlen=0)
+
+    assert (first["type"].rpartition(".")[2], list(followed)) == ("accepted", [])
+
+
+def test_following_a_duplicate_ends_where_the_end_of_the_other_is_not_in_the_stream_any_more(
+    client: Client, redis: redis_py.Redis, redis_server: Valkey
+) -> None:
+    with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as raw:
+        ledger = RedisLedger(raw, LedgerSettings())
+        one, other = (client.submit(customer_key="k", file=FILE).request_id for _ in range(2))
+        lease = ledger.claim(ledger.load(one), "w", Policy()).lease
+        ledger.claim(ledger.load(other), "w", Policy())
+        followed = client.follow(other)
+        kinds = [next(followed)["type"].rpartition(".")[2] for _ in range(2)]
+        ledger.reject(lease, Rejected(code="43000", text="no"))
+        redis.xtrim("sfmc-import:events", maxlen=0)
+
+    assert kinds == ["accepted", "duplicate"]
+    assert list(followed) == []
+
+
 def test_an_unknown_request_has_no_events(client: Client) -> None:
     assert list(client.follow("unknown", within=30)) == []
 

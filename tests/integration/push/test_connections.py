@@ -1,6 +1,9 @@
 """Connections of senders that say nothing, and ours to keys and certificates."""
 
+import select
 import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -13,7 +16,7 @@ from tests.support.served_app import served
 
 
 class Impatient(TimedConnection):
-    head_seconds = 0.3
+    head_seconds = read_seconds = 0.3
 
 
 WHOLE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -30,6 +33,47 @@ def test_a_connection_whose_head_does_not_come_is_closed(whole: bytes, begun: by
         slow.sendall(begun)
         assert slow.recv(65536) == b""
     assert answer.startswith(b"HTTP/1.1 200" if whole else b"")
+
+
+def sends(count: int, *headers: tuple[bytes, bytes]) -> Callable[..., Awaitable[None]]:
+    """Make an application whose answers have so many parts of eight megabytes, more than the kernel keeps."""
+
+    async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[..., Any]) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
+        for left in reversed(range(count)):
+            await send({"type": "http.response.body", "body": b"x" * 8_000_000, "more_body": left > 0})
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "app", [sends(1), sends(1, (b"connection", b"close")), sends(3)], ids=["kept", "last", "parts"]
+)
+def test_a_connection_whose_answers_are_not_read_is_cut(app: Any) -> None:
+    with served(app, Impatient) as port, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.connect(("127.0.0.1", port))
+        client.sendall(WHOLE * 20)
+        cut = select.poll()
+        cut.register(client, 0)
+
+        assert cut.poll(20_000) == [(client.fileno(), select.POLLERR | select.POLLHUP)]
+
+
+def test_an_answer_that_is_read_slowly_comes_whole() -> None:
+    with served(sends(3, (b"connection", b"close")), Impatient) as port:  # type: ignore[arg-type]
+        client = socket.create_connection(("127.0.0.1", port))
+        with client:
+            client.sendall(WHOLE)
+            total = 0
+            while part := client.recv(4096):
+                total += len(part)
+
+    assert total > 20_000_000
 
 
 @pytest.fixture

@@ -70,8 +70,15 @@ OPERATIONS = (
         "    if present(a.seen) and fields_of(request_key(a.replays), 'state')[1] ~= a.seen then return 3 end\n",
         "",
     ),
-    Mutant("lib", "    if before.state then set(request_key(r.replays), before, {replayed = id}) end\n", ""),
-    Mutant("lib", "    if before.state then set(request_key(r.replays)", "    if true then set(request_key(r.replays)"),
+    Mutant("lib", "      set(request_key(values.replays), before, {replayed = id})\n", ""),
+    Mutant("lib", "      values.arrived = before.arrived or before.at\n", ""),
+    Mutant("lib", "values.arrived = before.arrived or before.at", "values.arrived = before.at"),
+    Mutant(
+        "lib",
+        "    if before.state then\n      set(request_key(values",
+        "    if true then\n      set(request_key(values",
+    ),
+    Mutant("ordering", "int(r.arrived or r.at)", "int(r.at)"),
     Mutant("starting", "math.abs(now - int(at)) < CORRECTED_AFTER", "true"),
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "1"),
     Mutant("claim", "'drop' and held and not pause", "'drop' and held"),
@@ -117,7 +124,9 @@ OPERATIONS = (
     Mutant("ordering", "  return earlier >= policy.offset_changed and", "  return"),
     Mutant("ordering", "(now < policy.offset_changed and", "(now > policy.offset_changed and"),
     Mutant(
-        "ordering", "  if not present(policy.after_time) then return int(r.at) end\n", "  if true then return 0 end\n"
+        "ordering",
+        "  if not present(policy.after_time) then return int(r.arrived or r.at) end\n",
+        "  if true then return 0 end\n",
     ),
     Mutant("ordering", "if int(completed) < since then return key end", "if not completed then return key end"),
     Mutant("ordering", "  wait_for(id, r, 'after', key)\n", ""),

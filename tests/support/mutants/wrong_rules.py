@@ -166,7 +166,8 @@ RULES = (
     ("sfmc_import.new_runs", "found.doubtful | (found.ours - later)", "found.doubtful"),
     ("sfmc_import.new_runs", "found.doubtful | (found.ours - later)", "found.ours - later"),
     ("sfmc_import.new_runs", "in found.ours and seems_newer(run.start_date, last)", "in found.ours"),
-    ("sfmc_import.run_dates", "min(readings) > EARLIEST and ", ""),
+    ("sfmc_import.run_dates", "EARLIEST < moment < LATEST", "moment < LATEST"),
+    ("sfmc_import.run_dates", "EARLIEST < moment < LATEST", "EARLIEST < moment"),
     (
         "sfmc_import.service",
         "if decision.loss_age is None and decision.earlier is None else",

@@ -14,7 +14,7 @@ SETTLING: tuple[Mutant, ...] = (
         "local cause = extra",
     ),
     Mutant("lib", "  if WARNED[after] then list_newest(warnings_key(), id, 1000) end\n", ""),
-    Mutant("lib", "    redis.call('ZREM', warnings_key(), r.replays)\n", ""),
+    Mutant("lib", "    redis.call('ZREM', warnings_key(), values.replays)\n", ""),
     Mutant(
         "lib",
         "list_newest(failed_file_key(failed_place(r)), id, 10)",

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sfmc_import.display import LAST_TIME
 from sfmc_import.request import (
     FIELDS,
     MAX_TEXT_LENGTH,
@@ -166,7 +167,8 @@ def test_what_is_not_known_is_not_read_and_can_be_named():
         ("2026-03-01T06:00:00.5Z", 1772344800.5),
         ("2026-03-01T07:00:00+01:00", 1772344800.0),
         ("2026-03-01T06:00:00", 1772344800.0),
-        ("9999-12-31T23:59:59-12:00", 253402343999.0),
+        ("9999-12-31T23:59:59-12:00", LAST_TIME),
+        ("9999-12-31T23:59:59.999999+00:00", LAST_TIME),
         ("0001-01-01T00:00:00+12:00", 0.0),
     ],
 )

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sfmc_import.run_dates import CLOCKS_APART, began_at, is_older, seems_older
+from sfmc_import.run_dates import CLOCKS_APART, began_at, is_older, seems_newer, seems_older
 
 NOON = datetime(2024, 5, 9, 17, 58, tzinfo=UTC).timestamp()
 
@@ -18,6 +18,23 @@ def test_a_date_of_marketing_cloud_is_in_central_standard_time(text: str):
 def test_a_date_in_another_form_is_none_and_proves_nothing(text: str | None):
     assert began_at(text) is None
     assert not seems_older(text, 2**40)
+    assert not is_older(text, 2**40)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12/31/9999 11:59:59 PM",
+        "9999-12-31T23:59:59",
+        "1/1/0001 12:00:00 AM",
+        "1/1/1900 12:00:00 AM",
+        "0001-01-01T00:00:00",
+    ],
+)
+def test_the_first_and_the_last_date_of_a_database_stand_for_none(text: str):
+    assert began_at(text) is None
+    assert not seems_older(text, NOON)
+    assert not seems_newer(text, NOON)
     assert not is_older(text, 2**40)
 
 

@@ -109,7 +109,7 @@ def test_any_other_end_is_failure(name, capsys):
 
 def test_no_end_in_time_is_failure_and_says_that_the_request_continues(capsys):
     assert Printer(as_json=False).follow([event("deferred")], "r1", 30) == 1
-    assert "no end within 30 s; it continues, see: sfmc-import show r1" in capsys.readouterr().out
+    assert "no end within 30 s; how it goes on: sfmc-import show r1" in capsys.readouterr().out
 
 
 def test_with_json_standard_output_has_the_result_and_the_events_alone(capsys):

@@ -85,6 +85,27 @@ def test_a_file_that_was_cut_is_damaged(form: str, left: int) -> None:
         read(Held(PACKED[form][:left]), form)
 
 
+NAMED = bytes([0x1F, 0x8B, 8, 0x08, 0, 0, 0, 0, 0, 0xFF])
+"""The head of a gzip member up to its name, which ends with a zero."""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [NAMED + b"n" * 3_000_000, PACKED["gz"] + NAMED + b"n" * 3_000_000, gzip.compress(b"x") + b"\0" * 3_000_000],
+    ids=["name", "second name", "filling"],
+)
+def test_a_name_or_a_filling_without_an_end_is_damaged_before_all_is_read(content: bytes) -> None:
+    held = Held(content)
+    with pytest.raises(ContentDamagedError):
+        read(held, "gz")
+    assert held.reads * 1024 * 1024 < len(content) + 1024 * 1024
+
+
+def test_a_member_may_be_filled_up_to_whole_blocks() -> None:
+    packed = gzip.compress(b"inner")
+    assert read(Held(packed.ljust(65_536, b"\0") + gzip.compress(b" and more")), "gz") == b"inner and more"
+
+
 @pytest.mark.parametrize("form", PACKED)
 def test_a_flipped_bit_is_found_at_the_latest_at_the_end(form: str) -> None:
     changed = bytearray(PACKED[form])

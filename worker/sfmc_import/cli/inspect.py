@@ -126,6 +126,9 @@ def follow(task_id: str, *, mid: str | None, as_json: bool) -> None:
         for event in events_until_end(operations.show, found.request_id, on_outage=say_outage):
             last = kind(event) if kind(event) in ENDS else last
             _show_all([event], as_json=as_json)
+        if not last:
+            last = operations.show(found.request_id).state
+            print_line(f"its last events are no longer in the stream; it stands at: {last}", err=True)
     raise SystemExit(0 if last in AS_EXPECTED else 1)
 
 

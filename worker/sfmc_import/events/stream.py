@@ -49,7 +49,7 @@ class EventStream:
     def gap_after(self, position: str) -> str | None:
         """Give the id of the first event that is left, where events after this position were trimmed."""
         first = self._client.xrange(self._name, count=1)
-        if not first or _order(position) in {(0, 0), (0,)} or _order(first[0][0].decode()) <= _order(position):
+        if not first or order(position) in {(0, 0), (0,)} or order(first[0][0].decode()) <= order(position):
             return None
         return str(first[0][0].decode()) if self._was_trimmed() else None
 
@@ -143,7 +143,8 @@ def entries_of_events(entries: Iterable[Any]) -> Iterator[Entry]:
             yield name.decode(), event
 
 
-def _order(position: str) -> tuple[int, ...]:
+def order(position: str) -> tuple[int, ...]:
+    """Give what ids of the stream are compared by."""
     return tuple(map(int, position.split("-")))
 
 
@@ -228,27 +229,32 @@ class Life:
     """
 
     def __init__(self, request_id: str) -> None:
-        self._own = self._counts = request_id
+        self._own = self.counts = request_id
         self._came_to_nothing = False
         self.is_over = False
+
+    @property
+    def counts_own(self) -> bool:
+        """Whether its own end counts, and not that of a request in its place."""
+        return self.counts == self._own
 
     def add(self, event: Event) -> bool:
         """Go one event on; True when it is one of the request."""
         data = event["data"]
         name = data.get("request_id")
-        if name == self._own or data.get("instead_of") == self._counts:
-            self._counts, self._came_to_nothing = name, False
+        if name == self._own or data.get("instead_of") == self.counts:
+            self.counts, self._came_to_nothing = name, False
         elif self._came_to_nothing:
             # What is taken up is the next event: nothing was.
             self.is_over = True
-        if name == self._counts:
+        if name == self.counts:
             self._judge(kind(event), data)
         return bool(name == self._own)
 
     def _judge(self, word: str, data: Mapping[str, Any]) -> None:
-        is_own = self._counts == self._own
+        is_own = self.counts_own
         if word == "duplicate" and data.get("final") is False:
-            self._counts = str(data["held_by"])
+            self.counts = str(data["held_by"])
         elif word in UNSTARTED and not is_own:
             self._came_to_nothing = True
         elif word in ENDS or (word == "started" and not is_own):

@@ -452,14 +452,17 @@ local function create(id, q)
   for field, value in pairs(present(q.file) or {}) do values[field] = value end
   if q.exact == true then values.exact = '1' end
   if q.force == true then values.force = '1' end
-  set(request_key(id), r, values)
-  -- What is replayed has gone on: its replay stands in its place.
-  if r.replays then
-    redis.call('ZREM', failures_key(), r.replays)
-    redis.call('ZREM', warnings_key(), r.replays)
-    local before = record(request_key(r.replays))
-    if before.state then set(request_key(r.replays), before, {replayed = id}) end
+  -- What is replayed has gone on: its replay stands in its place, with the file that arrived for it.
+  if values.replays then
+    redis.call('ZREM', failures_key(), values.replays)
+    redis.call('ZREM', warnings_key(), values.replays)
+    local before = record(request_key(values.replays))
+    if before.state then
+      set(request_key(values.replays), before, {replayed = id})
+      values.arrived = before.arrived or before.at
+    end
   end
+  set(request_key(id), r, values)
   move(id, r, 'accepted', nil, r.not_before and int(r.not_before) > now and 'not_before' or nil)
   waits_until(id, r, r.not_before and math.max(now, int(r.not_before)) or now + cfg.accept_grace)
   return r

@@ -30,7 +30,7 @@ end
 
 -- Since when a completed run counts: since the last time of day, in the zone of the account, or since the arrival.
 local function counts_since(r, policy)
-  if not present(policy.after_time) then return int(r.at) end
+  if not present(policy.after_time) then return int(r.arrived or r.at) end
   local here = now + (now < policy.offset_changed and policy.offset_before or policy.offset_after)
   local wall = here - here % DAY + policy.after_time
   local since = moment_of(wall, policy)

@@ -79,6 +79,7 @@ REQUEST = RequestKey(
         Field(name="source", meaning="which source sent it"),
         Field(name="reason", meaning="why a person asked for it"),
         Field(name="replays", meaning="the request that an operator asked for again with this one"),
+        Field(name="arrived", kind="ms", meaning="of a replay: when the first of the requests that it repeats came"),
         Field(name="replayed", attribute="replayed_by", meaning="the newest request with which it was asked for again"),
         Field(name="reply_to", meaning="the task of the sender that each end of it is sent to"),
         Field(name="reply_queue", meaning="the queue of that task"),

@@ -3,6 +3,7 @@
 zeep reads leniently and would take the half of an answer for the whole, so each reply is first parsed strictly.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,6 +25,11 @@ MORE = "MoreDataAvailable"
 
 MAX_TAGS = 400_000
 """Signs < and = of a reply. A page of 2,500 rows has about 80,000."""
+
+
+_DECLARED = re.compile(rb"""\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]+)""")
+_PLAIN = (b"utf-8", b"utf8", b"utf-16", b"us-ascii", b"ascii", b"iso-8859-", b"windows-125")
+"""Encodings in which each < and each = has its own byte."""
 
 
 MAX_VALUE = 10_000
@@ -57,6 +63,9 @@ class SoapFault:
 
 def parse(content: bytes) -> etree._Element:
     """Parse a reply strictly; raise UnreadableError."""
+    encoding = _DECLARED.match(content)
+    if encoding and not encoding[1].lower().startswith(_PLAIN):
+        raise UnreadableError("an encoding that may hide signs")
     if content.count(b"<") + content.count(b"=") > MAX_TAGS:
         # Each becomes a node of a tree, of a hundred bytes or more.
         raise UnreadableError(f"more than {MAX_TAGS} tags and attributes")

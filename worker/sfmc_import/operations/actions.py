@@ -7,6 +7,7 @@ from uuid_utils import uuid7
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.advice import FORCE, REASON, Advice, with_command
+from sfmc_import.display import in_calendar
 from sfmc_import.events import follow_command, kind, resolve_command
 from sfmc_import.operations import knowing, pausing
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
@@ -251,7 +252,8 @@ def pause(
     that has passed, and PreconditionError.
     """
     _check_pause(access, scope, reason, until)
-    end, hint = None if until is None else until.timestamp(), knowing.hint_of_scope(access, scope)
+    end = None if until is None else in_calendar(until.timestamp())
+    hint = knowing.hint_of_scope(access, scope)
     ledger = access.ledger()
     if not ledger.pause(scope, operator[:MAX_TEXT], reason, end, expects):
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
@@ -261,7 +263,7 @@ def pause(
         # Another operator has ended it since, or its time is over: it was there all the same.
         since = time_of(access.reader.now())
         assert since is not None
-        view = PauseView(scope=scope, operator=operator[:MAX_TEXT], reason=reason, since=since, until=until)
+        view = PauseView(scope=scope, operator=operator[:MAX_TEXT], reason=reason, since=since, until=time_of(end))
     return view.model_copy(update={"hint": hint})
 
 

@@ -1,12 +1,12 @@
 """Folders that are watched, and those that no watcher reads any more: their state, which files wait in them and why."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from sfmc_import.advice import Command
-from sfmc_import.display import span
+from sfmc_import.display import date_of, span
 from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 from sfmc_import.ledger.reading import LedgerReader, SeenFolder
 from sfmc_import.operations import unreadable
@@ -213,7 +213,7 @@ def _view(
         text=f"{STATES.get(state, state)}{f' ({text})' if text else ''}{_silence(now - newest)}",
         since=time_of(since),
         until=time_of(folder.get("until")),
-        seen_at=_date(newest),
+        seen_at=date_of(newest),
         looked_at=time_of(folder.get("looked_at")),
         watchers=tuple(sorted(each.watcher for each in heard)),
         is_trouble=state != "watched" or is_held,
@@ -255,7 +255,7 @@ def _file(said: Mapping[str, Any], old: Mapping[str, Any] | None, login: Login) 
     text = f"{reason} ({more})" if more else reason
     is_old = old is not None and said["reason"] in BY_THE_LIST
     if old is not None and is_old:
-        text += f"{AN_OLD_LIST} since {_date(old['since']):%Y-%m-%d %H:%M:%S} UTC"
+        text += f"{AN_OLD_LIST} since {date_of(old['since']):%Y-%m-%d %H:%M:%S} UTC"
     about = {"name": said["name"], "reason": said["reason"], "text": text, "since": time_of(said.get("since"))}
     about |= {"until": time_of(said.get("until")), "advice": _advice_of_file(said)}
     view = FolderFileView(**about, size=said.get("size"), code=said.get("code"))
@@ -281,8 +281,8 @@ def _read_no_more(read_now: set[str], seen: Sequence[SeenFolder]) -> Iterator[Fo
             location=location,
             state=state,
             text=f"{text} (it was {'read' if text == STATES[state] else 'run'} last on {last.host})",
-            since=_date(last.seen_at),
-            seen_at=_date(last.seen_at),
+            since=date_of(last.seen_at),
+            seen_at=date_of(last.seen_at),
             is_trouble=state == "unseen",
             advice=advice,
             command=_command(state, location),
@@ -300,10 +300,6 @@ def _words(location: str, state: str) -> tuple[str, str]:
 
 def _command(state: str, location: str) -> str | None:
     return str(Command(("folders", "forget", location))) if state in _FORGET else None
-
-
-def _date(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def title(folder: FolderView) -> str:

@@ -1,8 +1,9 @@
 """Whether Redis has lost writes: since when, what may be missing, what follows, and what somebody must do."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.display import date_of
 from sfmc_import.ledger.ledger_settings import careful_seconds
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.operations.views import Time, View
@@ -69,9 +70,9 @@ def losses(reader: LedgerReader, settings: Settings) -> tuple[LossView, ...]:
     until = found.get("from", newest) + careful_seconds(answer, settings.results_delay)
     survived = found.get("survived_until")
     view = LossView(
-        since=_date(first),
-        until=_date(until),
-        again=_date(newest) if newest > first else None,
+        since=date_of(first),
+        until=date_of(until),
+        again=date_of(newest) if newest > first else None,
         survived_until=datetime.fromisoformat(survived) if survived else None,
         may_be_new=bool(found.get("may_be_new")),
         is_proved=bool(found.get("is_proved")),
@@ -110,10 +111,6 @@ def said_of_loss(access: ReadAccess, what: str = "it") -> str:
 
 def _lost(loss: LossView) -> str:
     return "Redis lost writes" if loss.is_proved else "Redis was started anew and may have lost its last writes"
-
-
-def _date(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _said(moment: datetime | None) -> str:

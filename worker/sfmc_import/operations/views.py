@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 from sfmc_import.attempts import Attempt, attempt_of
+from sfmc_import.display import date_of
 from sfmc_import.ends import actions
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.redaction import hidden_in
@@ -23,8 +24,8 @@ Time = Annotated[datetime, PlainSerializer(_iso, return_type=str, when_used="jso
 
 
 def time_of(seconds: float | None) -> datetime | None:
-    """Give a time of the ledger (seconds since 1970) as a date."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    """Give a time of the ledger (seconds since 1970) as a date; one that no calendar has as the nearest that it has."""
+    return None if seconds is None else date_of(seconds)
 
 
 class View(BaseModel):

@@ -210,12 +210,14 @@ def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) ->
             problems.append(f"{where} [[definition]] {table.customer_key}: given twice; keep one")
         named[place] = table.changes()
     names = tuple((table.mid, table.customer_key) for table in definitions)
-    problems += [f"{where} {line}" for line in (*_order_problems(definitions), *_without_after(defaults, definitions))]
+    usual = defaults.changes() if defaults else {}
+    order = (*_order_problems(usual, definitions), *_without_after(defaults, definitions))
+    problems += [f"{where} {line}" for line in order]
     groups = _read_groups(document, where, problems)
     problems += [f"{where} {line}" for line in _unknown_groups(defaults, definitions, groups)]
     sources = _read_named(document, "source", SourceTable, where, problems)
     return Tables(
-        Policies(defaults.changes() if defaults else {}, named, names, groups),
+        Policies(usual, named, names, groups),
         tuple(table.as_route() for table in routes),
         sources,
         schedules=_read_schedules(sources, problems),
@@ -246,14 +248,35 @@ def _unknown_groups(
             yield f"{place} group: there is no [[group]] {group}; {advice}"
 
 
-def _order_problems(tables: Sequence[DefinitionTable]) -> Iterator[str]:
-    """Name what waits for itself, over any number of steps: it would wait for ever."""
-    after = {fold_key(each.customer_key): [fold_key(key) for key in each.after or ()] for each in tables}
+def _order_problems(defaults: Mapping[str, Any], tables: Sequence[DefinitionTable]) -> Iterator[str]:
+    """Name what waits for itself, over any number of steps: it would wait for ever.
+
+    Looked at as it is used: in each business unit, with what [defaults] say of those without `after` of their own.
+    """
+    own = {(each.mid, fold_key(each.customer_key)): each for each in tables if each.after is not None}
+    usual = tuple(defaults.get("after", ()))
+    found: set[tuple[str, ...]] = set()
+    for mid in dict.fromkeys([None, *(each.mid for each in tables)]):
+        folded = {fold_key(key): None for key in _named(usual, tables)}
+        keys = {key: own.get((mid, key), own.get((None, key))) for key in folded}
+        after = {key: _folded(usual if table is None else table.after or ()) for key, table in keys.items()}
+        ways = {key: way for key in keys if (way := tuple(_way_back(key, after))) and way not in found}
+        found.update(ways.values())
+        for key, way in ways.items():
+            place = "[defaults]" if (table := keys[key]) is None else f"[[definition]] {table.customer_key}"
+            shown = " after ".join([*way, way[0]]) + (f" in business unit {mid}" if mid else "")
+            yield f"{place} after: {shown} is a circle, so none would start; break it"
+
+
+def _folded(keys: Sequence[str]) -> list[str]:
+    return [fold_key(key) for key in keys]
+
+
+def _named(usual: Sequence[str], tables: Sequence[DefinitionTable]) -> Iterator[str]:
+    """Give each definition that has a table, or that another one comes after."""
+    yield from usual
     for table in tables:
-        way = _way_back(fold_key(table.customer_key), after)
-        if way:
-            shown = " after ".join([*way, way[0]])
-            yield f"[[definition]] {table.customer_key} after: {shown} is a circle, so none would start; break it"
+        yield from (table.customer_key, *(table.after or ()))
 
 
 def _without_after(defaults: PolicyTable | None, tables: Sequence[DefinitionTable]) -> Iterator[str]:

@@ -214,6 +214,86 @@ def test_a_circle_is_refused_and_named(pairs: list[tuple[str, list[str]]], circl
     assert f"policy.toml [[definition]] a after: {circle} is a circle, so none would start; break it" in problems
 
 
+def test_what_the_defaults_let_come_after_itself_is_refused_and_named() -> None:
+    _, _, problems = read('[defaults]\nafter = ["Contacts"]\n')
+
+    circle = "contacts after contacts is a circle, so none would start; break it"
+    assert problems == [f"policy.toml [defaults] after: {circle}"]
+
+
+def test_a_circle_through_the_defaults_is_refused_and_named() -> None:
+    _, _, problems = read(
+        """
+        [defaults]
+        after = ["contacts"]
+        [[definition]]
+        customer_key = "contacts"
+        after = ["Orders"]
+        """
+    )
+
+    circle = "is a circle, so none would start; break it"
+    assert problems == [
+        f"policy.toml [[definition]] contacts after: contacts after orders after contacts {circle}",
+        f"policy.toml [defaults] after: orders after contacts after orders {circle}",
+    ]
+
+
+def test_a_circle_of_one_business_unit_is_refused_and_named() -> None:
+    _, _, problems = read(
+        """
+        [[definition]]
+        customer_key = "contacts"
+        mid = "1"
+        after = ["orders"]
+        [[definition]]
+        customer_key = "orders"
+        after = ["contacts"]
+        [[definition]]
+        customer_key = "contacts"
+        mid = "2"
+        after = []
+        """
+    )
+
+    circle = "in business unit 1 is a circle, so none would start; break it"
+    assert problems == [
+        f"policy.toml [[definition]] contacts after: contacts after orders after contacts {circle}",
+        f"policy.toml [[definition]] orders after: orders after contacts after orders {circle}",
+    ]
+
+
+def test_tables_of_different_business_units_make_no_circle() -> None:
+    _, _, problems = read(
+        """
+        [[definition]]
+        customer_key = "contacts"
+        mid = "1"
+        after = ["orders"]
+        [[definition]]
+        customer_key = "orders"
+        mid = "2"
+        after = ["contacts"]
+        """
+    )
+
+    assert problems == []
+
+
+def test_one_that_the_others_come_after_may_come_after_nothing() -> None:
+    _, _, problems = read(
+        """
+        [defaults]
+        after = ["Contacts"]
+        [[definition]]
+        customer_key = "contacts"
+        after = []
+        """
+    )
+
+    assert problems == []
+
+
 def test_two_that_wait_for_the_same_one_are_no_circle() -> None:
     _, _, problems = read(
         """
