@@ -300,8 +300,8 @@ def test_doctor_fails_while_no_call_is_made(world: World) -> None:
     [finding] = check_circuits(settings)
 
     assert (finding.level, finding.check) == ("fail", "calls")
-    assert "no call is made for the whole account since" in finding.text
-    assert "12: wrong password" in finding.text
+    assert "no call is made in all business units since" in finding.text
+    assert "(12): Calls to Marketing Cloud fail: wrong password" in finding.text
     assert "check the login" in finding.fix
 
 
@@ -313,8 +313,8 @@ def test_doctor_says_of_a_circuit_of_a_login_whose_it_is_and_until_when(world: W
 
     [finding] = check_circuits(settings)
 
-    assert re.search(r"for business unit 5 with one login since .* UTC, next try at .* UTC, and starts", finding.text)
-    assert finding.text.endswith("login_failed: no (failed for client id abcd…)")
+    assert re.search(r"in business unit 5 since .* UTC, next try at .* UTC: .* Calls with one login fail: no", finding.text)
+    assert "It failed for client id abcd…." in finding.text
     assert "restart every process that has another login" in finding.fix
 
 
@@ -331,8 +331,8 @@ def test_a_circuit_that_no_process_tries_any_more_is_said_as_such_and_holds_no_r
     [circuit] = open_circuits(access)
 
     assert (finding.level, "next try at" in finding.text, "vm:1" in finding.text) == ("warn", False, False)
-    assert re.search(r"no process has tried again since .* UTC: none has a call to make, or none with", finding.text)
-    assert finding.fix.startswith("if it fails again: check the login")
+    assert "No process has tried again since its pause ended: none has a call to make, or none with" in finding.text
+    assert finding.fix.startswith("If it fails again: check the login")
     assert circuit.is_untried
     probing = said | {"until": said["until"] - 60_000, "probe": "p", "probe_until": said["until"] + 60_000}
     access.client.hset(key, f"{MID}@01d0", json.dumps(probing))
@@ -363,7 +363,8 @@ def test_doctor_fails_while_questions_before_starts_fail_and_warns_while_runs_ca
 
     assert {what: each.level for what, each in found.items()} == {"starts wait": "fail", "runs need a look": "warn"}
     assert "It holds 1 request, of waits.csv" in found["starts wait"].text
-    assert found["starts wait"].fix == fix_for("http_status", "")
+    [of_starts] = [each for each in status(world.access).troubles if each.reason == "backoff"]
+    assert f"To do: {found['starts wait'].fix}" == of_starts.advice
     assert [each.reason for each in one.troubles] == ["backoff", "following"]
     assert f"{MID}: backoff for" in " ".join(map(str, standing_lines(one, world.access.reader.now())))
     assert all(f"Business unit {MID}: backoff since" in text for text in (page, of_one))

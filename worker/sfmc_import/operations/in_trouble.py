@@ -47,6 +47,8 @@ class Hit:
     """When another code failed first, and which, if there was neither a success nor another wait since."""
     alike: Alike = field(default_factory=Alike)
     """Which others it stands for."""
+    group: str = ""
+    """The code by which it is brought together with others."""
     is_waiting: bool = False
     pause: PauseView | None = None
     """What holds its start beside that, where it waits."""

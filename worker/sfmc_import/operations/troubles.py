@@ -11,7 +11,7 @@ from sfmc_import.display import clause
 from sfmc_import.faults import ACCOUNT_WIDE
 from sfmc_import.operations.absent import absent_kinds, go_on_with
 from sfmc_import.operations.causes import with_cause
-from sfmc_import.operations.fixing import Login, advice_for, login_of
+from sfmc_import.operations.fixing import Login, advice_for, fix_for, login_of
 from sfmc_import.operations.gathering import gather
 from sfmc_import.operations.in_doubt import missing
 from sfmc_import.operations.in_trouble import Alike, Hit, hit_of
@@ -30,6 +30,9 @@ _OF_CIRCUITS = (_HELD, "rate_limited")
 
 NAMED = 5
 """Definitions that a trouble names in its sentence."""
+
+LINES = 5
+"""Codes of one reason in one business unit that have a line of their own; further ones share the last line."""
 
 LISTED = 50
 """Definitions of which a trouble has the keys."""
@@ -97,7 +100,7 @@ class TroubleView(View):
 
 
 def troubles(access: ReadAccess) -> tuple[TroubleView, ...]:
-    """Give what is in the way of requests that wait, of runs and of what comes, once for each business unit."""
+    """Give what is in the way of requests that wait, of runs and of what comes: once for a business unit and a code."""
     found = gather(access)
     views = read_views(access, found.request_ids)
     sorted_views = sorted_out(views, open_circuits(access), login_of(access.settings), access.reader.now(), found.alike)
@@ -127,8 +130,9 @@ def sorted_out(
 
     Without the time nothing is said to be unanswered for long. `alike` are others, by the request that stands for them.
     """
-    groups = groupby(sorted(_hits(due, now, alike or {}), key=_order), key=Hit.place)
-    found = [_trouble(*place, list(hits), circuits, login) for place, hits in groups]
+    hits = (_of_one_code(hit, circuits) for hit in _hits(due, now, alike or {}))
+    groups = groupby(sorted(hits, key=_order), key=Hit.place)
+    found = [_trouble(*place, each, circuits, login) for place, hits in groups for each in _by_code(list(hits))]
     idle = (each for each in circuits if not any(_says(trouble, each) for trouble in found))
     return (*(_of_circuit(each, login, is_met=any(_meets(one, each) for one in found)) for each in idle), *found)
 
@@ -137,6 +141,19 @@ def _hits(due: Iterable[RequestView], now: float, alike: Mapping[str, Alike]) ->
     for view in due:
         if (hit := hit_of(view, now)) is not None:
             yield replace(hit, alike=alike.get(view.request_id, Alike()))
+
+
+def _of_one_code(hit: Hit, circuits: Sequence[OpenCircuit]) -> Hit:
+    """Give a hit the code by which it is brought together with others: that of the circuit that holds it."""
+    held_by = _circuits_of(hit.mid, [hit.code], circuits) if hit.reason == _HELD else []
+    return replace(hit, group=held_by[0].code if held_by else hit.code or hit.odd)
+
+
+def _by_code(hits: Sequence[Hit]) -> list[list[Hit]]:
+    """Part hits of one reason by what failed; beyond a number of codes the newest ones share the last part."""
+    codes = tuple(dict.fromkeys(each.group for each in hits))
+    place = {code: min(number, LINES - 1) for number, code in enumerate(codes)}
+    return [[each for each in hits if place[each.group] == number] for number in range(min(len(codes), LINES))]
 
 
 def _order(hit: Hit) -> tuple[tuple[str, str], float, str]:
@@ -170,9 +187,13 @@ def _of_circuit(circuit: OpenCircuit, login: Login, *, is_met: bool) -> TroubleV
         since=time_of(circuit.since),
         until=None if circuit.is_untried else time_of(circuit.until),
         codes=(circuit.code,) if circuit.code else (),
-        advice=advice_for((circuit.code,), login),
+        advice=_if_again(circuit.code, login) if circuit.is_untried else advice_for((circuit.code,), login),
         failed_by=known_by or None,
     )
+
+
+def _if_again(code: str, login: Login) -> str:
+    return f"If it fails again: {fix_for(code, login)}."
 
 
 NO_ONE_TRIES = (
