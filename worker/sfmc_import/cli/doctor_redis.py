@@ -113,7 +113,7 @@ def _ledger(client: Redis, settings: Settings, *, takes_writes: bool) -> Iterato
         lost = losses(reader, settings)
         clocks = wrong_clocks(reader)
         watched = with_cause_of(client, settings, folders(reader, login_of(settings)))
-        old = old_definitions(reader, login_of(settings))
+        old = old_definitions(reader, login_of(settings), settings.time_zone)
     except LedgerUnavailableError as error:
         yield Finding("fail", "ledger", f"cannot be read: {error}", "see the findings above")
         return
