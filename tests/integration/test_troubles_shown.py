@@ -339,6 +339,35 @@ def test_a_circuit_that_no_process_tries_any_more_is_said_as_such_and_holds_no_r
     assert [each.is_untried for each in open_circuits(access)] == [False]
 
 
+@pytest.mark.parametrize(("scope", "code"), [("", "9"), ("", "17"), (f"{MID}@01d0", "12"), ("@01d0", "proxy_refused")])
+def test_what_waits_on_for_a_circuit_that_has_closed_is_held_by_nothing_and_says_so(
+    world: World, scope: str, code: str
+) -> None:
+    settings = world.access.settings.model_copy(update={"soap_url": "https://x.soap.marketingcloudapis.com"})
+    access, quota = ReadAccess(settings), open_ledger(settings).quota(quota_limits(settings))
+    ledger, lease = claimed(world, "waits.csv")
+    for number in range(3):
+        quota.report(scope, f"probe{number}", 0, "failed", code=code, text="no")
+    held = NotApplied("circuit_open", "no call is made for now", account_wide=True, cause=(code, "no"))
+    ledger.retry(lease, held, 60)
+    assert any(f"({code})" in each.text for each in check_circuits(settings))
+    key = access.keys.name_of(CIRCUIT, account_of(access))
+    access.client.hset(key, scope, json.dumps(json.loads(access.client.hget(key, scope)) | {"until": 1}))
+    quota.probe(scope, "probe")
+    quota.report(scope, "probe", 1, "answered")
+    view = requests.show(access, lease.request_id)
+
+    assert (status(access).troubles, list(check_circuits(settings))) == ((), [])
+    assert view.waiting is not None
+    assert view.waiting.text.startswith("Calls failed, and work again since 20")
+    assert view.waiting.last_error is not None
+    assert (view.waiting.last_error.code, view.waiting.last_error.is_past) == (code, True)
+    again, lease = claimed(world, "again.csv")
+    again.retry(lease, NotApplied(code, "no", account_wide=True), 60)
+    [trouble] = status(access).troubles
+    assert (trouble.codes, trouble.customer_keys, trouble.requests) == ((code,), ("again.csv",), 1)
+
+
 @pytest.mark.parametrize("code", ["9", "17", "http_429", "12"])
 def test_doctor_fails_while_starts_wait_for_the_account_and_no_circuit_is_open(world: World, code: str) -> None:
     ledger, lease = claimed(world, "waits.csv")

@@ -15,7 +15,7 @@ from sfmc_import.operations.fixing import Login, advice_for, fix_for, login_of
 from sfmc_import.operations.gathering import gather
 from sfmc_import.operations.in_doubt import missing
 from sfmc_import.operations.in_trouble import Alike, Hit, hit_of
-from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
+from sfmc_import.operations.open_circuits import UNTRIED_SECONDS, OpenCircuit, open_circuits
 from sfmc_import.operations.paused_too import all_paused
 from sfmc_import.operations.requests import read_views
 from sfmc_import.operations.views import RequestView, Time, View, time_of
@@ -140,7 +140,8 @@ def sorted_out(
 def _hits(due: Iterable[RequestView], now: float, alike: Mapping[str, Alike]) -> Iterator[Hit]:
     for view in due:
         if (hit := hit_of(view, now)) is not None:
-            yield replace(hit, alike=alike.get(view.request_id, Alike()))
+            is_overdue = hit.until is not None and now - hit.until.timestamp() > UNTRIED_SECONDS
+            yield replace(hit, alike=alike.get(view.request_id, Alike()), is_overdue=is_overdue)
 
 
 def _of_one_code(hit: Hit, circuits: Sequence[OpenCircuit]) -> Hit:
@@ -216,10 +217,14 @@ _WITH_ONE_LOGIN = (
 """The same of one login, where runs wait for it and where nothing does: others may work."""
 
 
-def _are_untried(mid: str, reason: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> bool:
-    """Tell whether these requests wait for a circuit whose pause is over, and that no process tries."""
+def _are_untried(
+    mid: str, reason: str, codes: Sequence[str], circuits: Sequence[OpenCircuit], hits: Sequence[Hit]
+) -> bool:
+    """Tell whether these requests wait for a circuit whose pause is over, or that is forgotten, and no process tries."""
+    if reason not in _OF_CIRCUITS or not {*codes} <= ACCOUNT_WIDE:
+        return False
     found = [each for each in circuits if each.holds(mid) and each.code in codes]
-    return reason in _OF_CIRCUITS and bool(found) and all(each.is_untried for each in found)
+    return all(each.is_untried for each in found) if found else all(each.is_overdue for each in hits)
 
 
 def _circuits_of(mid: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> list[OpenCircuit]:
@@ -240,7 +245,7 @@ def _trouble(mid: str, reason: str, hits: Sequence[Hit], circuits: Sequence[Open
         codes = [*(each.code for each in held_by), *(code for code in codes if code != _HELD)]
     failed_by = ", ".join(dict.fromkeys(each.by for each in held_by if each.by))
     known = tuple(dict.fromkeys(code for code in codes if code))
-    is_untried = _are_untried(mid, reason, known, circuits)
+    is_untried = _are_untried(mid, reason, known, circuits, hits)
     text = NO_REQUEST_TRIED if is_untried else f"{_sentence(reason, known, hits)}{_said_of_first(hits)}"
     count = sum(1 + each.alike.count for each in hits)
     return TroubleView(

@@ -9,7 +9,7 @@ from sfmc_import.cli.overview import trouble_line
 from sfmc_import.operations.absent import BY_THEMSELVES
 from sfmc_import.operations.fixing import fix_for
 from sfmc_import.operations.in_trouble import LONG_SECONDS, Alike
-from sfmc_import.operations.open_circuits import OpenCircuit
+from sfmc_import.operations.open_circuits import OpenCircuit, WorksAgain
 from sfmc_import.operations.troubles import (
     LINES,
     LOOK_AT_RUNS,
@@ -221,6 +221,35 @@ def test_a_request_whose_circuit_no_process_tries_has_no_next_try_and_does_not_s
     (trouble,) = sorted_out([held], [dead], "oauth", NOW)
 
     assert (trouble.text, trouble.until) == (NO_REQUEST_TRIED, None)
+
+
+def test_a_request_that_is_overdue_and_whose_circuit_is_forgotten_does_not_say_that_calls_fail() -> None:
+    held = view(waits_because="circuit_open", waits_since=NOW - 99, last_error=error("login_failed"))
+    (due,), (overdue,) = (sorted_out([held], (), "oauth", NOW + later) for later in (10, 60))
+
+    assert due.text.startswith("A login to Marketing Cloud does not work.")
+    assert (overdue.text, overdue.until) == (NO_REQUEST_TRIED, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "still_open", "works"),
+    [
+        ("9", set(), True),
+        ("9", {(MID, True)}, True),
+        ("9", {("", False)}, False),
+        ("login_failed", set(), False),
+        ("circuit_open", {(MID, True)}, False),
+        ("circuit_open", {("7", True)}, True),
+        ("13", set(), False),
+    ],
+)
+def test_calls_work_again_where_the_circuit_of_the_failure_has_closed_since_and_none_of_its_kind_is_open(
+    code: str, still_open: set[tuple[str, bool]], works: bool
+) -> None:
+    found = WorksAgain(closed=((("", False), NOW),), still_open=frozenset(still_open))
+
+    assert found.since(MID, code, NOW - 1) == (NOW if works else None)
+    assert found.since(MID, code, NOW + 1) is None
 
 
 def test_a_circuit_that_runs_wait_for_is_not_said_to_be_met_by_none() -> None:
