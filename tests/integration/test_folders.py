@@ -2,10 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from redis import Redis
@@ -15,11 +13,9 @@ from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor_folders import check_folders, check_old_definitions
 from sfmc_import.cli.doctor_redis import check_redis
 from sfmc_import.cli.main import cli
-from sfmc_import.cli.overview import whole_lines
 from sfmc_import.events import kind
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations import forgetting, in_doubt, requests, servers
-from sfmc_import.operations.budgets import end_of_budget
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import fix_for
 from sfmc_import.operations.folders import folders
@@ -27,7 +23,6 @@ from sfmc_import.operations.overview import overview
 from sfmc_import.operations.status import standing, status
 from sfmc_import.redis_rights import rules
 from sfmc_import.settings import load
-from sfmc_import.waiting import BUDGET_OF_DAY, BUDGET_OF_YEAR
 from sfmc_server.console.paths import request_path
 from tests.support.console import MID, World, console_over
 from tests.support.event_schema import problems
@@ -188,27 +183,6 @@ def test_a_list_of_definitions_that_is_old_is_said_with_its_begin_wherever_files
     assert file["advice"].startswith(fix_for("refused", ""))
     assert [each["mid"] for each in world.ask("GET", "/v1/unmatched").json()["old_definitions"]] == [MID]
     assert world.ask("GET", "/v1/unmatched?mid=7").json()["old_definitions"] == []
-
-
-@pytest.mark.parametrize(("text", "name"), [(BUDGET_OF_DAY, "SFMC_CALLS_PER_DAY"), (BUDGET_OF_YEAR, "SFMC_CALLS_PER_YEAR")])
-def test_the_spent_budget_of_a_watcher_says_whose_it_is_and_when_it_is_new(world: World, text: str, name: str) -> None:
-    held = {"name": "orders.csv", "reason": "unavailable", "age": 60.0, "text": text, "code": "budget"}
-    stray = {"name": "a.csv", "reason": "unmatched", "age": 30.0, "text": "no FileSpec"}
-    old = OLD | {"code": "budget", "text": text}
-    world.client.note_folders("h:1:x", [FOLDER | {"files": [held, stray], "definitions": [old]}])
-    zone = world.access.settings.time_zone
-    end = end_of_budget(text, datetime.fromtimestamp(world.access.reader.now(), UTC), ZoneInfo(zone))
-    fix = f"wait until {end:%Y-%m-%d %H:%M:%S} UTC, when the budget is new, or raise {name} of h:1:x and start it again"
-    found = status(world.access)
-    [folder], [definitions] = found.folders, found.old_definitions
-    lines, page = " ".join(map(str, whole_lines(found))), world.person("viewer").see("/").text
-
-    assert folder.advice == f"{fix}; the files go on by themselves after that"
-    assert definitions.advice == f"{fix}; they are read anew by themselves after that"
-    assert (folder.files[1].advice or "").startswith(fix)
-    assert all(fix in said for said in (lines, page, world.ask("GET", "/v1/status").text))
-    assert all("restart the workers" not in said for said in (lines, page))
-    assert [each.fix for each in check_folders(found.folders) if each.level != "ok"] == [folder.advice]
 
 
 def test_a_file_without_a_definition_says_that_the_list_may_be_old_while_no_call_is_made(

@@ -46,7 +46,9 @@ OPERATIONS = (
     Mutant(
         "claim", "  local pause = pause_of(r)\n  if not pause then\n", "  local pause = pause_of(r)\n  if true then\n"
     ),
-    Mutant("claim", "    if pause then return unless_outdated(defer, ", "    if false then return unless_outdated(defer, "),
+    Mutant(
+        "claim", "    if pause then return unless_outdated(defer, ", "    if false then return unless_outdated(defer, "
+    ),
     Mutant("claim", "  if r.state == 'starting' then let_go_of_attempt('paused', pause.reason, left) end\n", ""),
     Mutant("pausing", "  let_paused_look()\n  if not lifted", "  if not lifted"),
     Mutant("pausing", "  let_paused_look()\n  return 2\n", "  return 2\n"),

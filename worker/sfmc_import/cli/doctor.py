@@ -45,7 +45,7 @@ WrongLines = Callable[[Tables], list[str]]
 def check_marketing_cloud(
     settings: Settings, service: SoapMarketingCloud, clocks: Clocks, now: Callable[[], float]
 ) -> Iterator[Finding]:
-    """Ask Marketing Cloud once for each business unit that the settings name; `now` stands in where it names no time."""
+    """Ask Marketing Cloud once for each business unit that the settings name; `now` is for answers without a time."""
     yield from _plain_http(settings)
     service.prepare()
     yield Finding("ok", "WSDL", "the built-in WSDL can be loaded")

@@ -22,7 +22,7 @@ _LEVELS: tuple[Level, Level, Level] = ("ok", "warn", "fail")
 
 
 def time_of_ledger(settings: Settings) -> float:
-    """Give the time of Redis, in seconds since 1970, which decides; that of this machine where Redis does not answer."""
+    """Give the time of Redis, in seconds since 1970; that of this machine where Redis does not answer."""
     try:
         return _from_the_api(settings) if settings.api_url else _from_redis(settings)
     except (RedisError, OSError, SfmcImportError):

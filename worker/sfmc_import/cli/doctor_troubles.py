@@ -5,7 +5,9 @@ from datetime import datetime
 
 from sfmc_import.operations.broker import BrokerView
 from sfmc_import.operations.notified import NotificationView
+from sfmc_import.operations.pausing import sentence
 from sfmc_import.operations.troubles import NO_ONE_TRIES, NO_REQUEST_TRIED, TroubleView
+from sfmc_import.operations.views import PauseView
 from sfmc_import.redis_server import Finding, Level
 from sfmc_import.waiting import BUDGET, NO_ANSWER, RUNNING_LIMIT
 
@@ -21,6 +23,13 @@ def check_troubles(found: Sequence[TroubleView]) -> Iterator[Finding]:
         level = _level(each)
         if level is not None:
             yield Finding(level, "calls", _said(each), each.advice.removeprefix("To do: "))
+
+
+def check_pauses(found: Sequence[PauseView]) -> Iterator[Finding]:
+    """Say what is paused: that is no failure, and the answer to why nothing starts."""
+    for each in found:
+        end = " until sfmc-import resume" if each.until is None else _at(" until", each.until)
+        yield Finding("ok", "paused", sentence(each, end))
 
 
 def check_broker(broker: BrokerView | None) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Until when a spent budget of calls holds requests or a watcher: to the end of its day or year in the account's zone."""
+"""Until when a spent budget of calls holds requests or a watcher: the end of its day or year in the account's zone."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, time, timedelta
@@ -84,7 +84,7 @@ def _of_folder(folder: FolderView, now: float, time_zone: str) -> FolderView:
     def said(advice: str | None) -> str | None:
         return advice and of_watchers(advice, texts, folder.watchers, now, time_zone)
 
-    if not any(FIXES[BUDGET] in (each.advice or "") for each in (folder, *folder.files)):
+    if not any(FIXES[BUDGET] in (each or "") for each in (folder.advice, *(file.advice for file in folder.files))):
         return folder
     files = tuple(each.model_copy(update={"advice": said(each.advice)}) for each in folder.files)
     return folder.model_copy(update={"advice": said(folder.advice), "files": files})

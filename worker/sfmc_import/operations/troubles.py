@@ -220,7 +220,7 @@ _WITH_ONE_LOGIN = (
 def _are_untried(
     mid: str, reason: str, codes: Sequence[str], circuits: Sequence[OpenCircuit], hits: Sequence[Hit]
 ) -> bool:
-    """Tell whether these requests wait for a circuit whose pause is over, or that is forgotten, and no process tries."""
+    """Tell whether these requests wait for a circuit whose pause is over, or is forgotten, and no process tries."""
     if reason not in _OF_CIRCUITS or not {*codes} <= ACCOUNT_WIDE:
         return False
     found = [each for each in circuits if each.holds(mid) and each.code in codes]

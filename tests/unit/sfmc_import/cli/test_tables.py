@@ -406,6 +406,8 @@ def test_an_answer_whose_time_is_over_is_not_said_to_be_waited_for() -> None:
 def test_a_pause_says_since_when_it_lasts() -> None:
     pause = PauseView(scope="all", operator="ann", reason="why", since=NOW, until=None)
 
-    assert pause_line(pause, 0.0).startswith(
-        "paused: all since 2026-03-01 06:00:00 UTC until sfmc-import resume, by ann"
-    )
+    said = "since 2026-03-01 06:00:00 UTC until sfmc-import resume (no start of it is sent, what comes waits, and runs"
+    assert pause_line(pause, 0.0) == f"everything is paused by ann {said} are followed on): why"
+    of_one, of_unit = (pause.model_copy(update={"scope": scope}) for scope in ("key:7:a:b", "mid:7"))
+    assert pause_line(of_one, 0.0).startswith("a:b of business unit 7 is paused by ann")
+    assert pause_line(of_unit, 0.0).startswith("business unit 7 is paused by ann")
