@@ -46,15 +46,23 @@ def test_doctor_says_of_a_circuit_of_a_login_whose_it_is_and_until_when(world: W
     settings = world.access.settings.model_copy(update={"soap_url": "https://x.soap.marketingcloudapis.com"})
     quota = open_ledger(settings).quota(quota_limits(settings))
     for number in range(3):
-        quota.report("5@01d0", f"probe{number}", 0, "failed", code="login_failed", text="no", by="client id abcd…")
+        quota.report(
+            "5@01d0",
+            f"probe{number}",
+            0,
+            "failed",
+            code="login_failed",
+            text="no",
+            by="client id abcd… of the worker h:1",
+        )
 
     [finding] = check_circuits(settings)
 
     assert re.search(
         r"in business unit 5 since .* UTC, next try at .* UTC: .* Calls with one login fail: no", finding.text
     )
-    assert "It failed for client id abcd…." in finding.text
-    assert "restart every process that has another login" in finding.fix
+    assert "It failed for client id abcd… of the worker h:1." in finding.text
+    assert "restart the worker h:1, and every other process that has another login" in finding.fix
 
 
 def test_a_circuit_that_no_process_tries_any_more_is_said_as_such_and_holds_no_request(world: World) -> None:

@@ -11,7 +11,7 @@ from sfmc_import.display import clause
 from sfmc_import.faults import ACCOUNT_WIDE
 from sfmc_import.operations.absent import absent_kinds, go_on_with
 from sfmc_import.operations.causes import with_cause
-from sfmc_import.operations.fixing import Login, advice_for, fix_for, login_of
+from sfmc_import.operations.fixing import Login, advice_for, fix_for, login_of, naming_processes
 from sfmc_import.operations.gathering import gather
 from sfmc_import.operations.in_doubt import missing
 from sfmc_import.operations.in_trouble import Alike, Hit, hit_of
@@ -188,9 +188,13 @@ def _of_circuit(circuit: OpenCircuit, login: Login, *, is_met: bool) -> TroubleV
         since=time_of(circuit.since),
         until=None if circuit.is_untried else time_of(circuit.until),
         codes=(circuit.code,) if circuit.code else (),
-        advice=_if_again(circuit.code, login) if circuit.is_untried else advice_for((circuit.code,), login),
+        advice=_if_again(circuit.code, login) if circuit.is_untried else _for_login(circuit.code, known_by, login),
         failed_by=known_by or None,
     )
+
+
+def _for_login(code: str, failed_by: str, login: Login) -> str:
+    return naming_processes(advice_for((code,), login), failed_by)
 
 
 def _if_again(code: str, login: Login) -> str:
@@ -255,7 +259,10 @@ def _trouble(mid: str, reason: str, hits: Sequence[Hit], circuits: Sequence[Open
         since=min(moments, default=None),
         until=None if is_untried else min((each.until for each in hits if each.until is not None), default=None),
         codes=known,
-        advice=all_paused(_advice(known, hits, login), [each.pause_of_all for each in hits if each.is_waiting]),
+        advice=all_paused(
+            naming_processes(_advice(known, hits, login), failed_by),
+            [each.pause_of_all for each in hits if each.is_waiting],
+        ),
         runs=count if reason == "following" else 0,
         failed_by=failed_by or None,
         requests=count,

@@ -196,7 +196,7 @@ def test_an_outage_names_the_process_and_the_login_that_failed_and_no_other_one(
 
     assert ("h:2" in of_other, "h:2" in line) == (True, False)
     assert "It failed for client id abcd… of the worker h:1. To do: check SFMC_CLIENT_ID" in line
-    assert "restart every process that has another login: workers, beats, watchers and sources" in line
+    assert "then restart the worker h:1, and every other process that has another login: workers, beats" in line
     assert "h:2" not in lines_of_trouble("9", other)[-1]
 
 
