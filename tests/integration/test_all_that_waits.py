@@ -58,14 +58,31 @@ def test_every_surface_and_every_look_says_the_same(world: World) -> None:
         overview(world.access).troubles,
         standing(world.access, "K01", MID).troubles,
     ]
-    findings = [each.text for each in check_circuits(world.access.settings)]
+    findings = [(each.text, each.fix) for each in check_circuits(world.access.settings)]
     page = world.person("viewer").see("/").text
 
     assert looks[1:] == looks[:1] * 2
     assert {each.requests for each in looks[0]} == {MANY // 2}
     for trouble in looks[0]:
-        assert any(trouble.affected in text for text in findings)
+        assert any(trouble.affected in text and fix in trouble.advice for text, fix in findings)
         assert trouble.affected in page
+
+
+def test_two_codes_of_one_wait_have_each_a_line_with_its_own_begin_and_advice_on_every_surface(world: World) -> None:
+    fail(world, "busy", 60)
+    fail(world, "failed", 60, NotApplied("http_status", "HTTP 500"))
+    found = status(world.access).troubles
+    page = world.person("viewer").see("/").text
+
+    assert [(each.reason, each.codes, each.customer_keys) for each in found] == [
+        ("backoff", ("13",), ("busy",)),
+        ("backoff", ("http_status",), ("failed",)),
+    ]
+    assert [each.fix for each in check_circuits(world.access.settings)] == [
+        each.advice.removeprefix("To do: ") for each in found
+    ]
+    assert found[0].advice != found[1].advice
+    assert page.count(f"Business unit {MID}: backoff since") == len(found)
 
 
 def test_of_more_requests_than_are_looked_at_the_number_is_known(world: World) -> None:
@@ -94,7 +111,7 @@ def test_without_worker_and_beat_nothing_is_said_to_go_on_by_itself(world: World
 
     assert [each.advice for each in whole.troubles] == [f"To do: {said}. Requests go on by themselves after that."]
     assert "Requests go on by themselves. " not in lines
-    assert finding.fix == f"{said}; requests go on by themselves after that"
+    assert finding.fix == f"{said}. Requests go on by themselves after that."
     assert CliRunner().invoke(cli, ["status"], env=env).exit_code == 1
 
 

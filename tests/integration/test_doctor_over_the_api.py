@@ -11,10 +11,12 @@ from sfmc_import.api_client import ApiClient
 from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor import check_circuits
 from sfmc_import.cli.doctor_api import check_api
+from sfmc_import.cli.overview import whole_lines
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.quota_keys import CIRCUIT
+from sfmc_import.operations.status import status
 from sfmc_import.operations.usage import account_of
 from sfmc_import.policy import Policy
 from sfmc_import.redis_server import Finding
@@ -105,6 +107,19 @@ def test_what_is_in_the_way_of_starts_is_as_loud_over_the_api_as_on_redis(
 
     assert [each.level for each in here] == [each.level for each in there] == ([level] if level else [])
     assert all(" since 20" in each.text and each.fix for each in there)
+
+
+def test_a_pause_is_no_failure_and_is_said_by_doctor_here_and_over_the_api_as_by_status(world: World) -> None:
+    world.access.ledger().pause("all", "ann", "night shift", None)
+    here = [each for each in check_circuits(world.access.settings) if each.check == "paused"]
+    there = [each for each in over_the_api(world) if each.check == "paused"]
+    lines = [str(each) for each in whole_lines(status(world.access))]
+
+    assert here == there
+    assert [each.level for each in here] == ["ok"]
+    assert here[0].text.startswith("everything is paused by ann since 20")
+    assert here[0].text.endswith(": night shift")
+    assert f"  {here[0].text}" in lines
 
 
 def test_what_is_said_over_the_api_has_the_reason_the_requests_and_what_helps(world: World) -> None:

@@ -1,6 +1,5 @@
 """What an operator sees when something is broken: the broker, the questions about runs, an empty import, a circuit."""
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +8,6 @@ import pytest
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.attempts import ASKED_BEFORE, SENT
-from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor import check_circuits
 from sfmc_import.cli.doctor_folders import check_losses
 from sfmc_import.cli.main import cli
@@ -25,15 +23,12 @@ from sfmc_import.ledger.broker_state import BrokerState
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import ledger_settings, open_ledger
 from sfmc_import.ledger.operator_keys import WARNINGS
-from sfmc_import.ledger.quota_keys import CIRCUIT
 from sfmc_import.operations import actions, requests, tokens
 from sfmc_import.operations.broker import NO_WORKER_HEARS
 from sfmc_import.operations.errors import ConflictError, NotFoundError
 from sfmc_import.operations.fixing import advice_for_wait, fix_for
-from sfmc_import.operations.open_circuits import open_circuits
 from sfmc_import.operations.overview import overview
 from sfmc_import.operations.status import standing, status
-from sfmc_import.operations.usage import account_of
 from sfmc_import.policy import Policy
 from sfmc_import.runs import Accepted, Definition
 from sfmc_import.settings import load
@@ -290,55 +285,6 @@ def test_a_failure_under_whose_name_a_newer_file_came_is_listed_and_says_what_a_
         actions.replay(world.access, failed, "ann")
 
 
-def test_doctor_fails_while_no_call_is_made(world: World) -> None:
-    settings = world.access.settings.model_copy(update={"soap_url": "https://x.soap.marketingcloudapis.com"})
-    quota = open_ledger(settings).quota(quota_limits(settings))
-    assert list(check_circuits(settings)) == []
-    for number in range(3):
-        quota.report("", f"probe{number}", 0, "failed", code="12", text="wrong password")
-
-    [finding] = check_circuits(settings)
-
-    assert (finding.level, finding.check) == ("fail", "calls")
-    assert "no call is made for the whole account since" in finding.text
-    assert "12: wrong password" in finding.text
-    assert "check the login" in finding.fix
-
-
-def test_doctor_says_of_a_circuit_of_a_login_whose_it_is_and_until_when(world: World) -> None:
-    settings = world.access.settings.model_copy(update={"soap_url": "https://x.soap.marketingcloudapis.com"})
-    quota = open_ledger(settings).quota(quota_limits(settings))
-    for number in range(3):
-        quota.report("5@01d0", f"probe{number}", 0, "failed", code="login_failed", text="no", by="client id abcd…")
-
-    [finding] = check_circuits(settings)
-
-    assert re.search(r"for business unit 5 with one login since .* UTC, next try at .* UTC, and starts", finding.text)
-    assert finding.text.endswith("login_failed: no (failed for client id abcd…)")
-    assert "restart every process that has another login" in finding.fix
-
-
-def test_a_circuit_that_no_process_tries_any_more_is_said_as_such_and_holds_no_request(world: World) -> None:
-    settings = world.access.settings.model_copy(update={"soap_url": "https://x.soap.marketingcloudapis.com"})
-    quota = open_ledger(settings).quota(quota_limits(settings))
-    for number in range(3):
-        quota.report(f"{MID}@01d0", f"probe{number}", 0, "failed", code="login_failed", text="no", by="vm:1")
-    access = ReadAccess(settings)
-    key = access.keys.name_of(CIRCUIT, account_of(access))
-    said = json.loads(access.client.hget(key, f"{MID}@01d0"))
-    access.client.hset(key, f"{MID}@01d0", json.dumps(said | {"until": said["until"] - 60_000}))
-    [finding] = [each for each in check_circuits(settings) if "login_failed" in each.text]
-    [circuit] = open_circuits(access)
-
-    assert (finding.level, "next try at" in finding.text, "vm:1" in finding.text) == ("warn", False, False)
-    assert re.search(r"no process has tried again since .* UTC: none has a call to make, or none with", finding.text)
-    assert finding.fix.startswith("if it fails again: check the login")
-    assert circuit.is_untried
-    probing = said | {"until": said["until"] - 60_000, "probe": "p", "probe_until": said["until"] + 60_000}
-    access.client.hset(key, f"{MID}@01d0", json.dumps(probing))
-    assert [each.is_untried for each in open_circuits(access)] == [False]
-
-
 @pytest.mark.parametrize("code", ["9", "17", "http_429", "12"])
 def test_doctor_fails_while_starts_wait_for_the_account_and_no_circuit_is_open(world: World, code: str) -> None:
     ledger, lease = claimed(world, "waits.csv")
@@ -363,7 +309,8 @@ def test_doctor_fails_while_questions_before_starts_fail_and_warns_while_runs_ca
 
     assert {what: each.level for what, each in found.items()} == {"starts wait": "fail", "runs need a look": "warn"}
     assert "It holds 1 request, of waits.csv" in found["starts wait"].text
-    assert found["starts wait"].fix == fix_for("http_status", "")
+    [of_starts] = [each for each in status(world.access).troubles if each.reason == "backoff"]
+    assert f"To do: {found['starts wait'].fix}" == of_starts.advice
     assert [each.reason for each in one.troubles] == ["backoff", "following"]
     assert f"{MID}: backoff for" in " ".join(map(str, standing_lines(one, world.access.reader.now())))
     assert all(f"Business unit {MID}: backoff since" in text for text in (page, of_one))

@@ -93,6 +93,32 @@ def test_the_end_of_a_budget_stays_while_a_request_that_it_holds_looks_again(wor
     assert during == before
 
 
+def test_what_failed_before_it_was_held_by_a_budget_says_when_it_is_given_up(world: World) -> None:
+    ledger, lease = claimed(world, "held")
+    ledger.retry(lease, NotApplied("13", "busy"), 0.0)
+    before = requests.show(world.access, lease.request_id).waiting
+    for _ in range(2):
+        asked = ledger.load(lease.request_id)
+        assert asked is not None
+        decision = ledger.claim(asked, "worker", Policy(), Definition(customer_key="held"))
+        assert isinstance(decision, StartNow)
+        ledger.retry(decision.lease, NotApplied("budget", BUDGET_OF_DAY, account_wide=True), 0.0)
+    view, [trouble] = requests.show(world.access, lease.request_id), status(world.access).troubles
+
+    assert before is not None
+    assert before.deadline is not None
+    assert view.waiting is not None
+    assert view.waiting.until is not None
+    assert view.waiting.then == "gave_up"
+    # The time of a budget does not count.
+    left = before.deadline.timestamp() - world.access.reader.now()
+    assert view.waiting.deadline is not None
+    assert (view.waiting.deadline - view.waiting.until).total_seconds() == pytest.approx(left, abs=60)
+    assert f"{view.waiting.deadline:%Y-%m-%d %H:%M:%S} UTC" in trouble.affected
+    assert "Before that calls failed with code 13" in trouble.text
+    assert f"{view.waiting.deadline:%Y-%m-%d %H:%M:%S} UTC" in shown(world, lease.request_id)
+
+
 def test_a_budget_beside_a_throttle_hides_no_failure_from_doctor(world: World) -> None:
     for key, code in (("held", "budget"), ("limited", "17")):
         ledger, lease = claimed(world, key)

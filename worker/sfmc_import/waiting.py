@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from math import inf
 from typing import Any
 
@@ -247,8 +248,7 @@ def deadline_of(record: Mapping[str, Any], reason: str) -> tuple[float | None, s
 
     It holds on while a further attempt is under way, or waits for a worker: `reason` is empty, or `queued`, then.
     """
-    error = record.get("last_error")
-    code = "" if error is None else str(error["code"])
+    code = _failing_code(record.get("last_error"))
     reason = waited_for(record, reason)
     found = [(record["expires"], "expired")] if "expires" in record and record["state"] in BEFORE_A_START else []
     if code not in _ENDS_NO_REQUEST:
@@ -257,12 +257,24 @@ def deadline_of(record: Mapping[str, Any], reason: str) -> tuple[float | None, s
 
 
 _BETWEEN = ("", "queued")
-_UNTIL_IT_GIVES_UP = frozenset({("retrying", "backoff"), ("starting", "backoff"), ("starting", "reconciling")})
+_UNTIL_IT_GIVES_UP = frozenset(
+    (state, reason) for state, reason in product(("retrying", "starting"), ("backoff", "rate_limited"))
+) | {("starting", "reconciling")}
 BEFORE_A_START = frozenset({"accepted", "deferred", "retrying"})
 """States in which a request waits for its start: a pause holds it then, whatever else it waits for."""
 
 _ENDS_NO_REQUEST = ACCOUNT_WIDE | NOT_ASKED
 """Failures of the whole account: their time does not count."""
+
+
+LIMITS = frozenset({"quota", BUDGET, RUNNING_LIMIT})
+"""Codes of waits for a limit of ours: what failed before one still ends the request after it."""
+
+
+def _failing_code(error: Mapping[str, Any] | None) -> str:
+    """Give the code of the failure whose time counts: while a limit of ours holds a request, the one before that."""
+    code = "" if error is None else str(error["code"])
+    return str((error or {}).get("first_code") or code) if code in LIMITS else code
 
 
 def _own_deadline(record: Mapping[str, Any], reason: str) -> list[tuple[float, str]]:

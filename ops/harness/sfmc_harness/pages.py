@@ -152,8 +152,8 @@ is made when its file is complete and lies where Marketing Cloud reads it. So no
 reason (`growing`, `open`, `no_marker`, `delivering` …) and since when.
 
 At the top of `status`, the console and `/v1/status` stands with one of these reasons what holds requests of a business
-unit: since when, which definitions, what to do. There is one more: `no_answer`, where Marketing Cloud has been asked
-for 30 seconds and nothing has failed yet.
+unit, a line for each code: since when, which definitions, what to do; `doctor` says the same. There is one more:
+`no_answer`, where Marketing Cloud has been asked for 30 seconds and nothing has failed yet.
 """
 
 

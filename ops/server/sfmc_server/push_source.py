@@ -21,7 +21,7 @@ from sfmc_producers.push.inbox import Inbox
 from sfmc_producers.push.options import PushOptions
 from sfmc_producers.push.posts import NotReadableError, Post, UnusablePostError, readable
 from sfmc_producers.sources.arrivals import Arrival, Ignored, Record, Unreadable
-from sfmc_producers.sources.intake import Intake, SetAside
+from sfmc_producers.sources.intake import Intake, SaidOnce, SetAside
 from sfmc_producers.sources.standing import INBOX, MAIN
 from sfmc_producers.submitter import InvalidRequest
 from sfmc_server.amazon import SnsMessages
@@ -123,7 +123,7 @@ class PushSource:
         self.standing.ready()
         self._form, self._place = FORMS[options.form], options.place
         self._verifier, self._intake, self._set_aside = verifier, intake, set_aside
-        self._inbox, self._said_unread = inbox, 0.0
+        self._inbox, self._said_unread, self._said = inbox, 0.0, SaidOnce()
         self._not_taken_at: float | None = None
         self._not_taken_for = ""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"sfmc-push-{self.name}")
@@ -324,5 +324,6 @@ class PushSource:
         is_kept = self._set_aside.add(self.name, record_id, body, text)
         if not is_kept or not self._set_aside.confirm(self.name, [record_id]):
             return False
-        self._log.warning("record_set_aside", reason=text)
+        if self._said.is_new(record_id):
+            self._log.warning("record_set_aside", reason=text)
         return True

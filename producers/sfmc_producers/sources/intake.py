@@ -1,5 +1,6 @@
 """Takes what a source reports into the ledger, or sets it aside; only then may the source let go of it."""
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -55,6 +56,24 @@ class SetAside(Protocol):
     def done(self, source: str, letter: SentBack) -> None:
         """Forget one that was sent back."""
         ...
+
+
+class SaidOnce:
+    """Remembers the newest things that this process has said, so that what is tried again is said once."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most, self._said = most, dict[str, None]()
+        self._lock = threading.Lock()
+
+    def is_new(self, what: str) -> bool:
+        """Tell whether this was not said yet; from now on it is."""
+        with self._lock:
+            is_new = what not in self._said
+            self._said.pop(what, None)
+            self._said[what] = None
+            if len(self._said) > self._most:
+                del self._said[next(iter(self._said))]
+        return is_new
 
 
 Answer = SubmitResult | InvalidRequest | Refused | Skipped | Held | None

@@ -13,7 +13,7 @@ from sfmc_import.errors import SfmcImportError
 from sfmc_import.retrying import Backoff
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Ignored, Parse, Record, Unreadable
-from sfmc_producers.sources.intake import Intake, Recorded, SetAside, Taken
+from sfmc_producers.sources.intake import Intake, Recorded, SaidOnce, SetAside, Taken
 from sfmc_producers.submitter import InvalidRequest
 
 PAUSES = Backoff(floor=1.0, cap=60.0)
@@ -133,6 +133,7 @@ class Receiver:
         # What was recorded for the messages that are taken now, and is to be confirmed before they are acknowledged.
         self._requests: list[str | None] = []
         self._set_aside_now: list[str] = []
+        self._said = SaidOnce()
         self._log = structlog.get_logger("sfmc_producers.sources").bind(source=self.name)
 
     def run(self, wakeup: Wakeup) -> None:
@@ -303,7 +304,8 @@ class Receiver:
         if not self._set_aside.add(self.name, record_id, message.body, f"record {number}: {record.text}"):
             return False
         self._set_aside_now.append(record_id)
-        self._log.warning("record_set_aside", message_id=message.id, record=number, reason=record.text)
+        if self._said.is_new(record_id):
+            self._log.warning("record_set_aside", message_id=message.id, record=number, reason=record.text)
         return True
 
     def _say_unavailable(self, error: SourceUnavailableError, failures: int) -> None:

@@ -33,6 +33,7 @@ def test_a_start_waits_until_the_other_definition_has_a_completed_run(scenario: 
     scenario.claim("a")
     assert isinstance(scenario.claim("a"), NotYet)
     assert waits(scenario, "a") == ("after", CONTACTS)
+    assert scenario.last("a")["text"] == "waits for a completed run of Contacts"
     scenario.decide_by(after=())
     scenario.world.advance(60)
     contacts_run(scenario, "c")

@@ -25,6 +25,7 @@ def test_a_pause_of_each_scope_lets_a_start_wait_with_the_reason_paused(scenario
 
     assert isinstance(scenario.claim("a"), NotYet)
     assert waits(scenario, "a") == "paused"
+    assert scenario.last("a")["text"] == "paused by ann: new columns"
 
 
 def test_a_pause_of_another_definition_holds_nothing(scenario: Scenario):

@@ -70,6 +70,7 @@ def test_a_start_waits_while_as_many_imports_run_as_may_and_is_woken_by_the_end_
     assert isinstance(comes(scenario, "b"), NotYet)
     found = waiting(scenario, "b")
     assert (found.reason, found.last_error["code"], found.attempts) == ("rate_limited", "running_limit", 0)
+    assert scenario.last("b")["text"] == found.last_error["text"]
     assert scenario.due_in("b") == 60
     scenario.ends("a")
     assert scenario.due_in("b") == 0

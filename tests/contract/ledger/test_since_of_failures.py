@@ -67,6 +67,17 @@ def test_what_waited_for_a_limit_has_not_failed_before(scenario: Scenario):
     assert fails(scenario, "13") == {"code": "13", "since": 0}
 
 
+def test_what_failed_before_limits_that_follow_one_another_stands_beside_each_of_them(scenario: Scenario):
+    scenario.arrives("a")
+    fails(scenario, "13")
+    held = [fails(scenario, code) for code in ("budget", "budget", "running_limit")]
+
+    assert [(each["first_code"], each["first_at"], each["since"]) for each in held] == [
+        ("13", minutes, 0) for minutes in (1, 2, 3)
+    ]
+    assert fails(scenario, "13") == {"code": "13", "since": 0}
+
+
 def test_that_calls_are_spread_over_the_minute_ends_no_failure(scenario: Scenario):
     scenario.arrives("a")
     fails(scenario, "13")

@@ -94,6 +94,20 @@ def test_doctor_says_whether_a_notifier_runs(settings: Settings) -> None:
     assert (running.level, running.text) == ("ok", "hook: a notifier runs")
 
 
+def test_a_notifier_that_redis_has_forgotten_is_said_by_status_as_by_doctor(settings: Settings) -> None:
+    [never] = status(ReadAccess(settings)).notifications
+    with EventGroup(settings.redis, group_of("hook")) as group:
+        group.join()
+        [forgotten] = status(ReadAccess(settings)).notifications
+        group.receive(block_ms=None)
+        [running] = status(ReadAccess(settings)).notifications
+
+    assert [each.is_idle for each in (never, forgotten, running)] == [False, True, False]
+    line, to_do = failing_lines([forgotten], time.time())
+    assert line.startswith("notification hook: no notifier runs; not handled: ")
+    assert to_do.endswith("start a notifier: nothing is sent meanwhile: sfmc-import notify run")
+
+
 def test_what_fails_is_seen_in_the_list_and_by_status_until_something_is_sent(
     settings: Settings, memory: NotifierMemory
 ) -> None:

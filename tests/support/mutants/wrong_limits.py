@@ -62,7 +62,7 @@ LIMITS = (
     Mutant("places", ", error = error_of(r, 'running_limit', no_room(group, most))}", "}"),
     Mutant("claim", "  take_places(id, r, policy.places)\n", ""),
     Mutant("claim", "    if not (key or full) then", "    if not key then"),
-    Mutant("claim", "    if full_group(id, r, policy.places) then return unless_outdated(defer) end\n", ""),
+    Mutant("claim", "    if group then return unless_outdated(defer, no_room(group, most)) end\n", ""),
     Mutant(
         "lib",
         "if r.places and not keeps_places(r, target) then",

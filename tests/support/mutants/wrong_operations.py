@@ -46,7 +46,9 @@ OPERATIONS = (
     Mutant(
         "claim", "  local pause = pause_of(r)\n  if not pause then\n", "  local pause = pause_of(r)\n  if true then\n"
     ),
-    Mutant("claim", "    if pause or (not r.force and", "    if (not r.force and"),
+    Mutant(
+        "claim", "    if pause then return unless_outdated(defer, ", "    if false then return unless_outdated(defer, "
+    ),
     Mutant("claim", "  if r.state == 'starting' then let_go_of_attempt('paused', pause.reason, left) end\n", ""),
     Mutant("pausing", "  let_paused_look()\n  if not lifted", "  if not lifted"),
     Mutant("pausing", "  let_paused_look()\n  return 2\n", "  return 2\n"),
@@ -132,8 +134,9 @@ OPERATIONS = (
     Mutant("ordering", "  wait_for(id, r, 'after', key)\n", ""),
     Mutant("ordering", "  waits_until(id, r, now + cfg.recheck)\n", "  waits_until(id, r, now)\n"),
     Mutant("ordering", "'CH', str(now), found[i])", "'CH', str(now + 60000), found[i])"),
-    Mutant("claim", "(not r.force and missing_run(r, policy))", "false"),
-    Mutant("claim", "(not r.force and missing_run(r, policy))", "missing_run(r, policy)"),
+    Mutant("claim", "local key = not r.force and missing_run(r, policy)", "local key = false"),
+    Mutant("claim", "  more.text = text\n", ""),
+    Mutant("claim", "local key = not r.force and missing_run(r, policy)", "local key = missing_run(r, policy)"),
     Mutant("claim", "must_keep_order(r) and missing_run(r, policy)", "false"),
     Mutant("following", "if a.as_expected then note_completed", "if true then note_completed"),
     Mutant("following", "  if a.as_expected then note_completed(r, d, present(a.shown)) end\n", ""),

@@ -38,7 +38,7 @@ WINDOWS = (
     Mutant("lib", "return r.waited or '', r.waited_since end", "return r.waited or '', r.wait_since end"),
     # Since when a request fails with a code.
     Mutant("lib", "if not r.error or NO_FAILURE[wait_before(r)] then", "if not r.error then"),
-    Mutant("lib", "return not OF_A_LIMIT[before.code] and before or nil", "return before"),
+    Mutant("lib", "before and not OF_A_LIMIT[before.code] and before or nil", "before"),
     Mutant("lib", " or (code == 'quota' and failing_before(r)) then", " then"),
     Mutant("lib", "(code == 'quota' and failing_before(r)) then", "code == 'quota' then"),
     Mutant("lib", "if before and before.code == code then", "if before then"),
@@ -46,5 +46,7 @@ WINDOWS = (
     Mutant("lib", "before.since or before.at, before.first_code, before.first_at\n", "before.since\n"),
     Mutant("lib", "= before.first_code or before.code, before.first_at or", "= before.code, before.first_at or"),
     Mutant("lib", "before.first_at or before.since or before.at", "before.since or before.at"),
+    Mutant("lib", "said.first_code, said.first_at = held.first_code, held.first_at", ""),
+    Mutant("lib", "  elseif OF_A_LIMIT[code] then", "  else"),
     Mutant("lib", "(reason == '' or reason == 'queued') then", "reason == '' then"),
 )

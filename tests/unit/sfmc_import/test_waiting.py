@@ -19,6 +19,9 @@ def deadline(state: str, reason: str, code: str | None = None, **more: Any) -> t
     [
         ("retrying", "backoff", "13", {"retry_until": 60.0}, (60.0, "gave_up")),
         ("retrying", "backoff", "13", {"retry_until": 60.0, "expires": 50.0}, (50.0, "expired")),
+        ("retrying", "rate_limited", "13", {"retry_until": 60.0}, (60.0, "gave_up")),
+        ("retrying", "rate_limited", "quota", {"retry_until": 60.0}, (None, None)),
+        ("retrying", "rate_limited", "17", {"retry_until": 60.0}, (None, None)),
         ("retrying", "paused", "13", {"retry_until": 60.0}, (None, None)),
         ("retrying", "circuit_open", "12", {"retry_until": 60.0}, (None, None)),
         ("retrying", "circuit_open", "12", {"retry_until": 60.0, "expires": 90.0}, (90.0, "expired")),
@@ -43,6 +46,17 @@ def test_a_wait_ends_at_the_deadline_of_what_is_done_unless_the_whole_account_is
     state: str, reason: str, code: str | None, fields: dict[str, Any], found: tuple[float | None, str | None]
 ) -> None:
     assert deadline(state, reason, code, **fields) == found
+
+
+@pytest.mark.parametrize("limit", ["quota", "budget", "running_limit"])
+def test_what_failed_before_a_limit_of_ours_keeps_its_deadline_unless_it_hits_the_whole_account(limit: str) -> None:
+    for first, found in (("13", (60.0, "gave_up")), ("12", (None, None))):
+        record = {"state": "retrying", "waits_because": "rate_limited", "retry_until": 60.0}
+        error = {"code": limit, "text": "no", "at": 5_000, "first_code": first, "first_at": 1_000}
+        waiting = waiting_of(record | {"last_error": error}, 10.0)
+
+        assert waiting is not None
+        assert (waiting.deadline, waiting.then) == found
 
 
 def test_an_error_without_its_beginning_began_when_it_was_noted() -> None:

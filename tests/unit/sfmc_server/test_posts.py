@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from sfmc_import.client import NotTaken, Submission, SubmitResult
 from sfmc_server.answers import Answer, RefusedError
@@ -65,9 +66,11 @@ def test_the_same_name_with_new_content_is_a_second_request(push: Push) -> None:
 
 def test_an_event_that_cannot_be_read_is_set_aside_alone_with_its_bytes_and_once(push: Push) -> None:
     bad = posts.cloudevent(specversion="2.0")
-    for batch in ([bad, posts.cloudevent()], [posts.cloudevent("b.csv"), bad]):
-        assert push.post(batch, **BATCH).json() == counts(taken=1, set_aside=1)
+    with capture_logs() as logs:
+        for batch in ([bad, posts.cloudevent()], [posts.cloudevent("b.csv"), bad]):
+            assert push.post(batch, **BATCH).json() == counts(taken=1, set_aside=1)
 
+    assert [each["event"] for each in logs].count("record_set_aside") == 1
     [(body, text)] = push.letters.kept.values()
     assert orjson.loads(body) == bad
     assert text == "specversion is not 1.0"

@@ -13,7 +13,7 @@ from sfmc_import import logs
 from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.cli.doctor_addresses import is_plain_http
 from sfmc_import.cli.doctor_circuits import check_circuits, fix_of
-from sfmc_import.cli.doctor_clocks import check_clocks, check_machine
+from sfmc_import.cli.doctor_clocks import check_clocks, check_machine, time_of_ledger
 from sfmc_import.cli.doctor_redis import check_redis
 from sfmc_import.cli.doctor_redis import move_ledger as take_ledger
 from sfmc_import.cli.doctor_starts import check_starts
@@ -42,8 +42,10 @@ WrongLines = Callable[[Tables], list[str]]
 """Says what is wrong in the lines of sources and targets, which the producers read."""
 
 
-def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud, clocks: Clocks) -> Iterator[Finding]:
-    """Ask Marketing Cloud once for each business unit that the settings name."""
+def check_marketing_cloud(
+    settings: Settings, service: SoapMarketingCloud, clocks: Clocks, now: Callable[[], float]
+) -> Iterator[Finding]:
+    """Ask Marketing Cloud once for each business unit that the settings name; `now` is for answers without a time."""
     yield from _plain_http(settings)
     service.prepare()
     yield Finding("ok", "WSDL", "the built-in WSDL can be loaded")
@@ -54,7 +56,7 @@ def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud, clock
         else:
             yield Finding("ok", "login", f"business unit {mid}: login works, {len(found)} ImportDefinitions")
             yield from _definitions(mid, keys, found)
-            yield from check_dates(mid, settings, found, clocks.service() or clocks.wall())
+            yield from check_dates(mid, settings, found, clocks.service() or now())
             yield from check_unknown_parts(mid, found)
 
 
@@ -265,10 +267,10 @@ def _all(role: RoleName, wrong_lines: WrongLines) -> Iterator[Finding]:
         return
     count, routes = len(settings.policies.definitions), len(settings.routes)
     yield from _settings(settings, wrong_lines, f"policy for {count} definitions, {routes} routes")
-    yield from check_schedules(settings, datetime.now(UTC))
+    yield from check_schedules(settings, datetime.fromtimestamp(time_of_ledger(settings), UTC))
     yield from _of_redis(settings, role)
     clocks = BootClock()
-    yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings), clock=clocks), clocks)
+    yield from _ask_marketing_cloud(settings, clocks)
     yield from check_clocks(settings, clocks)
 
 
@@ -303,8 +305,13 @@ def _over_the_api(settings: Settings, wrong_lines: WrongLines) -> Iterator[Findi
         yield from (Finding("fail", "settings", problem) for problem in error.problems)
         return
     clocks = BootClock()
-    yield from check_marketing_cloud(complete, open_marketing_cloud(quick(complete), clock=clocks), clocks)
+    yield from _ask_marketing_cloud(complete, clocks)
     yield from check_machine(clocks)
+
+
+def _ask_marketing_cloud(settings: Settings, clocks: BootClock) -> Iterator[Finding]:
+    service = open_marketing_cloud(quick(settings), clock=clocks)
+    yield from check_marketing_cloud(settings, service, clocks, lambda: time_of_ledger(settings))
 
 
 _OF_API = {"api_url", "api_token"}
@@ -326,8 +333,7 @@ def _check_what_is_sound(role: RoleName) -> Iterator[Finding]:
     elif not suspect & _OF_REDIS:
         yield from _of_redis(settings, role)
     if (settings.client_id or settings.username) and not suspect & _OF_MARKETING_CLOUD:
-        clocks = BootClock()
-        yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings), clock=clocks), clocks)
+        yield from _ask_marketing_cloud(settings, BootClock())
 
 
 def _of_redis(settings: Settings, role: RoleName) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from sfmc_import.api_client.wire import shown
 from sfmc_import.cli.doctor_addresses import is_plain_http
 from sfmc_import.cli.doctor_folders import check_clocks, check_folders, check_losses, check_old_definitions
 from sfmc_import.cli.doctor_starts import unanswered
-from sfmc_import.cli.doctor_troubles import check_broker, check_notifications, check_troubles
+from sfmc_import.cli.doctor_troubles import check_broker, check_notifications, check_pauses, check_troubles
 from sfmc_import.errors import SfmcImportError
 from sfmc_import.operations.status import StatusView
 from sfmc_import.processes import NOT_KNOWN
@@ -51,6 +51,7 @@ def _check_whole(api: ApiClient) -> Iterator[Finding]:
     yield from check_folders(whole.folders)
     yield from check_old_definitions(whole.old_definitions)
     yield from check_notifications(whole.notifications)
+    yield from check_pauses(whole.paused)
     yield from check_troubles(whole.troubles)
     yield from unanswered(whole.next, whole.now.timestamp(), whole.missing)
 

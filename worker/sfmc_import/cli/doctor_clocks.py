@@ -1,10 +1,12 @@
 """What `doctor` finds out about clocks: how far those of Redis and this machine are from that of Marketing Cloud."""
 
+import time
 from collections.abc import Iterator
 
 from redis.exceptions import RedisError
 
 from sfmc_import.clocks import Clocks, how_wrong
+from sfmc_import.errors import SfmcImportError
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_server import Finding, Level
 from sfmc_import.settings import Settings
@@ -17,6 +19,28 @@ FIX_MACHINE = (
     "synchronise this machine (NTP): it says the day of FileSpec with the others, and stands in where no answer does"
 )
 _LEVELS: tuple[Level, Level, Level] = ("ok", "warn", "fail")
+
+
+def time_of_ledger(settings: Settings) -> float:
+    """Give the time of Redis, in seconds since 1970; that of this machine where Redis does not answer."""
+    try:
+        return _from_the_api(settings) if settings.api_url else _from_redis(settings)
+    except (RedisError, OSError, SfmcImportError):
+        # What is wrong with it is a finding of its own.
+        return time.time()
+
+
+def _from_redis(settings: Settings) -> float:
+    with connect(settings.redis, retries=0) as client:
+        seconds, microseconds = client.time()
+    return float(seconds) + float(microseconds) / 1e6
+
+
+def _from_the_api(settings: Settings) -> float:
+    from sfmc_import.api_client import ApiClient  # noqa: PLC0415 - httpx, which Redis does not need
+
+    with ApiClient(settings.api_url, settings.api_token.get_secret_value()) as api:
+        return api.now()
 
 
 def check_clocks(settings: Settings, clocks: Clocks) -> Iterator[Finding]:

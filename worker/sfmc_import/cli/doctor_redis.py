@@ -16,6 +16,7 @@ from sfmc_import.errors import SINCE_WHEN
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.operations.budgets import with_budgets_of_watchers
 from sfmc_import.operations.causes import with_cause_of
 from sfmc_import.operations.clocks import wrong_clocks
 from sfmc_import.operations.fixing import login_of
@@ -113,7 +114,8 @@ def _ledger(client: Redis, settings: Settings, *, takes_writes: bool) -> Iterato
         lost = losses(reader, settings)
         clocks = wrong_clocks(reader)
         watched = with_cause_of(client, settings, folders(reader, login_of(settings)))
-        old = old_definitions(reader, login_of(settings))
+        watched = with_budgets_of_watchers(watched, reader.now(), settings.time_zone)
+        old = old_definitions(reader, login_of(settings), settings.time_zone)
     except LedgerUnavailableError as error:
         yield Finding("fail", "ledger", f"cannot be read: {error}", "see the findings above")
         return

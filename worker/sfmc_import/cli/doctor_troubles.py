@@ -1,14 +1,18 @@
-"""What `doctor` says of what a server has at the top of its status: what fails is as loud as where Redis is asked."""
+"""What `doctor` says of what stands at the top of `status`, which it reads from Redis or asks a server for."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sfmc_import.cli.doctor_circuits import OF_OURS
 from sfmc_import.operations.broker import BrokerView
 from sfmc_import.operations.notified import NotificationView
+from sfmc_import.operations.pausing import sentence
 from sfmc_import.operations.troubles import NO_ONE_TRIES, NO_REQUEST_TRIED, TroubleView
+from sfmc_import.operations.views import PauseView
 from sfmc_import.redis_server import Finding, Level
-from sfmc_import.waiting import BUDGET, NO_ANSWER
+from sfmc_import.waiting import BUDGET, NO_ANSWER, RUNNING_LIMIT
+
+OF_OURS = frozenset({"quota", BUDGET, RUNNING_LIMIT, "circuit_open"})
+"""Codes of waits that are limits of this deployment, or stand for a circuit that is closed again."""
 
 _GO_ON_MEANWHILE = {"following": "runs need a look", "reconciling": "starts are in doubt"}
 
@@ -19,6 +23,13 @@ def check_troubles(found: Sequence[TroubleView]) -> Iterator[Finding]:
         level = _level(each)
         if level is not None:
             yield Finding(level, "calls", _said(each), each.advice.removeprefix("To do: "))
+
+
+def check_pauses(found: Sequence[PauseView]) -> Iterator[Finding]:
+    """Say what is paused: that is no failure, and the answer to why nothing starts."""
+    for each in found:
+        end = " until sfmc-import resume" if each.until is None else _at(" until", each.until)
+        yield Finding("ok", "paused", sentence(each, end))
 
 
 def check_broker(broker: BrokerView | None) -> Iterator[Finding]:
@@ -55,7 +66,8 @@ def _is_untried(trouble: TroubleView) -> bool:
 
 
 def _said(trouble: TroubleView) -> str:
-    times = _at(" since", trouble.since) + _at(", next try at", trouble.until)
+    end = ", until" if BUDGET in trouble.codes else ", next try at"
+    times = _at(" since", trouble.since) + _at(end, trouble.until)
     why = f"{trouble.reason} ({', '.join(trouble.codes) or '-'}): {trouble.text} {trouble.affected}".strip()
     return f"{_what(trouble)} in {trouble.about}{times}: {why}"
 

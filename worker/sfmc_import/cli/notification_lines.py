@@ -17,7 +17,8 @@ def numbers_line(view: NotificationView, now: float) -> str:
         begun = f", failing since {view.failing_since:%Y-%m-%d %H:%M:%S} UTC" if is_failing else ""
         parts.append(f"last error {ago} ago ({tries}{begun}): {view.error}")
     if view.is_idle:
-        parts.insert(0, f"no notifier runs (the last one was seen {seconds(view.seen_seconds_ago or 0.0)} ago)")
+        seen = view.seen_seconds_ago
+        parts.insert(0, f"no notifier runs{'' if seen is None else f' (the last one was seen {seconds(seen)} ago)'}")
     return "; ".join(parts)
 
 

@@ -8,6 +8,7 @@ from sfmc_import.attempts import CONFIRMED_FIRST
 from sfmc_import.cli.output import Line, seconds
 from sfmc_import.display import clause
 from sfmc_import.ends import Subject, commands
+from sfmc_import.operations.pausing import sentence
 from sfmc_import.operations.views import AttemptView, LastError, PauseView, RequestView, WaitingView
 from sfmc_import.redaction import hidden
 from sfmc_import.waiting import is_odd
@@ -229,7 +230,7 @@ def _pause_words(pause: PauseView, reason: str) -> str:
 def pause_line(pause: PauseView, now: float) -> str:
     """Say what is paused by whom, why and until when."""
     end = until_text(pause.until, now) or " until sfmc-import resume"
-    return f"paused: {pause.scope} since {pause.since:%Y-%m-%d %H:%M:%S} UTC{end}, by {pause.operator}: {pause.reason}"
+    return sentence(pause, end)
 
 
 def attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:

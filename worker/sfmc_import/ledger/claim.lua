@@ -31,11 +31,14 @@ local function end_as_duplicate(why, held_by)
   return already_ended()
 end
 
-local function defer()
+-- `text` says why, where neither another request nor a window does.
+local function defer(text)
   local newer = supersede_older(id, r, policy.coalesce)
   if newer then return end_as_duplicate('superseded', newer) end
   remember(id, r)
-  move(id, r, 'deferred', blocker())
+  local more = blocker()
+  more.text = text
+  move(id, r, 'deferred', more)
   join_follow_ups(id, r)
   if r.name and not r.force then redis.call('HSET', names_key(r), r.name, id) end
   if not d.holder then wake_first_follow_up(r, d) end
@@ -152,6 +155,8 @@ end
 -- As with a window, an attempt that is made again because the one before it proved nothing waits for its own start alone.
 local function must_keep_order(r) return not (r.force or r.unproved) end
 
+local function waits_for_run(key) return 'waits for a completed run of ' .. key end
+
 -- A pause holds every start, forced ones too. Its time does not count against the retry deadline.
 local function attempt_unless_paused()
   local pause = pause_of(r)
@@ -164,7 +169,7 @@ local function attempt_unless_paused()
     if r.retry_until then drop(request_key(id), r, {'retry_until'}) end
     if key then
       leave_turn(id, r)
-      if r.state == 'starting' then let_go_of_attempt('after', 'waits for a completed run of ' .. key) end
+      if r.state == 'starting' then let_go_of_attempt('after', waits_for_run(key)) end
       wait_after(id, r, key)
       return not_yet({held_by = key})
     end
@@ -221,8 +226,11 @@ local function while_accepted()
   local first = first_follow_up(r)
   local pause = pause_of(r)
   if not (d.holder or in_window or (first and not r.force)) then
-    if pause or (not r.force and missing_run(r, policy)) then return unless_outdated(defer) end
-    if full_group(id, r, policy.places) then return unless_outdated(defer) end
+    if pause then return unless_outdated(defer, 'paused by ' .. pause.operator .. ': ' .. pause.reason) end
+    local key = not r.force and missing_run(r, policy)
+    if key then return unless_outdated(defer, waits_for_run(key)) end
+    local group, most = full_group(id, r, policy.places)
+    if group then return unless_outdated(defer, no_room(group, most)) end
     return begin_attempt()
   end
   if r.force then return unless_outdated(defer) end

@@ -189,11 +189,16 @@ end
 local NO_FAILURE = {not_before = true, window = true, single_flight = true, after = true, paused = true, worker_lost = true}
 local OF_A_LIMIT = {quota = true, budget = true, running_limit = true, near_midnight = true}
 
+-- What failed last, if no other wait came since.
+local function noted_before(r)
+  if not r.error or NO_FAILURE[wait_before(r)] then return nil end
+  return cjson.decode(r.error)
+end
+
 -- What failed before, if neither a success nor another wait came since.
 local function failing_before(r)
-  if not r.error or NO_FAILURE[wait_before(r)] then return nil end
-  local before = cjson.decode(r.error)
-  return not OF_A_LIMIT[before.code] and before or nil
+  local before = noted_before(r)
+  return before and not OF_A_LIMIT[before.code] and before or nil
 end
 
 -- What failed last, since when it fails with this code, and which other code failed first.
@@ -203,6 +208,10 @@ local function error_of(r, code, text)
     said.since, said.first_code, said.first_at = before.since or before.at, before.first_code, before.first_at
   elseif before then
     said.first_code, said.first_at = before.first_code or before.code, before.first_at or before.since or before.at
+  elseif OF_A_LIMIT[code] then
+    -- One limit after another: what failed before them ends it after them.
+    local held = noted_before(r) or {}
+    said.first_code, said.first_at = held.first_code, held.first_at
   end
   return cjson.encode(said)
 end

@@ -1,6 +1,6 @@
 """What notifications keep in Redis beside their groups: the outages that were announced, and what was set aside."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -118,18 +118,26 @@ class NotifierMemory:
             self._client.xdel(self._aside, place)
 
     def seen_ago(self) -> float | None:
-        """Give the seconds since a notifier asked for events; None if none ever did."""
+        """Give the seconds since a notifier asked for events; None where Redis knows of none."""
+        consumers = self._consumers()
+        return min(each["idle"] for each in consumers) / 1000 if consumers else None
+
+    def has_run(self) -> bool:
+        """Tell whether a notifier has run: one that has left, or that Redis has forgotten, leaves its group."""
+        return self._consumers() is not None
+
+    def _consumers(self) -> Sequence[Mapping[str, Any]] | None:
+        """Give who is in the group; None where there is no group, or Redis does not say it to us."""
         with self._errors():
             try:
-                consumers = self._client.xinfo_consumers(self._stream, self._group)
+                found: Sequence[Mapping[str, Any]] = self._client.xinfo_consumers(self._stream, self._group)
             except NoPermissionError:
                 return None
             except ResponseError as error:
                 if "NOGROUP" in str(error) or "no such key" in str(error):
                     return None
                 raise
-        idle = [each["idle"] for each in consumers]
-        return min(idle) / 1000 if idle else None
+        return found
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

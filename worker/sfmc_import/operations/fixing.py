@@ -119,6 +119,14 @@ def advice_for(codes: tuple[str, ...], login: Login = "") -> str:
     return f"To do: {to_do}." if to_do == _REPORT else f"To do: {to_do}. {AFTER_THAT}"
 
 
+def naming_processes(advice: str, failed_by: str) -> str:
+    """Name in the advice about a login the processes whose calls failed: others may have the right one."""
+    if not failed_by:
+        return advice
+    names = ", ".join(each.rpartition(" of ")[2] for each in failed_by.split(", "))
+    return advice.replace("restart every process that", f"restart {names}, and every other process that")
+
+
 OR_ANOTHER_LOGIN = ", or before it where a process with another login takes it up"
 """Follows the advice about a login: a request goes to whichever worker is free after its pause."""
 

@@ -9,6 +9,7 @@ import orjson
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.operations.in_trouble import LONG_SECONDS, Alike
+from sfmc_import.operations.open_circuits import WorksAgain, works_again
 from sfmc_import.processes import process_of
 from sfmc_import.waiting import BUDGET, NO_FAILURE, is_odd
 
@@ -61,11 +62,11 @@ def gather(access: ReadAccess, most: int = LOOKED_AT) -> Gathered:
         for request_id in due:
             pipe.hmget(access.keys.request(request_id), _ALL)
         rows = pipe.execute()
-    now, kinds = access.reader.now() * 1000, dict[Any, _Kind]()
+    now, kinds, works = access.reader.now() * 1000, dict[Any, _Kind](), works_again(access)
     for (request_id, at), row in zip(due.items(), rows, strict=True):
         fields = {name: value.decode() for name, value in zip(_ALL, row, strict=True) if value}
         if _may_be_hit(fields):
-            _add(kinds, request_id, fields, at, now)
+            _add(kinds, request_id, fields, at, now, works)
     return _gathered(kinds.values(), len(due) if unfinished > len(due) else None)
 
 
@@ -95,7 +96,7 @@ def _is_under_way(fields: Fields) -> bool:
     return is_held or fields.get("resolving", "0") != "0"
 
 
-def _add(kinds: dict[Any, _Kind], request_id: str, fields: Fields, due: float, now: float) -> None:
+def _add(kinds: dict[Any, _Kind], request_id: str, fields: Fields, due: float, now: float, works: WorksAgain) -> None:
     error = orjson.loads(fields["error"]) if "error" in fields else {}
     since, failed_at = float(fields.get("since", 0)), error.get("at", 0)
     asked = since if fields["state"] == "starting" else float(fields.get("polled", 0))
@@ -105,6 +106,7 @@ def _add(kinds: dict[Any, _Kind], request_id: str, fields: Fields, due: float, n
         error.get("code"),
         error.get("text") if error.get("code") == BUDGET else None,
         failed_at > since,
+        bool(error) and works.since(fields["mid"], error["code"], failed_at / 1000) is not None,
         _is_under_way(fields),
         process_of(fields.get("owner", "")) if is_long else None,
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.operations import folders as watched
+from sfmc_import.operations.budgets import with_budgets_of_watchers
 from sfmc_import.operations.causes import with_cause
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.open_circuits import open_circuits
@@ -30,6 +31,7 @@ def folders(access: ReadAccess, named: str | None = None) -> tuple[FolderView, .
         found = doubted(found)
     if not any(each.files for each in found):
         return found
+    found = with_budgets_of_watchers(found, access.reader.now(), access.settings.time_zone)
     return marked(found, open_circuits(access), login, logins_by_watcher(access.reader.watchers()))
 
 

@@ -47,6 +47,10 @@ class Hit:
     """When another code failed first, and which, if there was neither a success nor another wait since."""
     alike: Alike = field(default_factory=Alike)
     """Which others it stands for."""
+    group: str = ""
+    """The code by which it is brought together with others."""
+    is_overdue: bool = False
+    """Whether it could be tried since longer than a process that has a call to make takes."""
     is_waiting: bool = False
     pause: PauseView | None = None
     """What holds its start beside that, where it waits."""
@@ -106,6 +110,8 @@ def _reason(view: RequestView, wait: WaitingView | None, error: LastError | None
     if wait is not None and wait.reason == "following":
         return "following" if error is not None or is_odd(view.import_status) else None
     if wait is not None and wait.reason in ACCOUNT_WIDE:
+        if wait.last_error is not None and wait.last_error.is_past:
+            return None
         return None if code == RUNNING_LIMIT else _by_cause(wait.reason, code)
     if code in faults.ACCOUNT_WIDE and _is_in_doubt(view):
         return "reconciling"

@@ -9,7 +9,8 @@ from sfmc_import.settings.notify_table import KINDS
 class NotificationView(View):
     """A notification. `attempts` in vain since something was sent, `error` and `error_at` of the last that failed.
 
-    `failing_since` is when the first of these attempts failed, `is_idle` whether a notifier ran and none does now.
+    `failing_since` is when the first of these attempts failed, `is_idle` whether a notifier ran and none does now: it
+    died, was stopped, or Redis has forgotten it with a restart.
     `backlog` counts the events that it has not handled, `seen_seconds_ago` when a notifier asked for events last; null
     where Redis does not say it to this process.
     """
@@ -63,7 +64,7 @@ def _view(access: ReadAccess, name: str, kind: str, claim_after: float) -> Notif
         name=name,
         kind=kind,
         seen_seconds_ago=seen,
-        is_idle=seen is not None and not runs_now(seen, claim_after),
+        is_idle=memory.has_run() and (seen is None or not runs_now(seen, claim_after)),
         backlog=memory.backlog(),
         set_aside=memory.count_aside(),
         attempts=0 if failure is None else failure.attempts,

@@ -5,9 +5,11 @@ from typing import Any
 
 from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.operations.budgets import of_watchers
 from sfmc_import.operations.fixing import Login, fix_for, with_what_follows
 from sfmc_import.operations.views import Time, View, time_of
 from sfmc_import.redaction import hidden_in
+from sfmc_import.waiting import BUDGET
 
 
 class OldDefinitionsView(View):
@@ -25,9 +27,17 @@ class OldDefinitionsView(View):
     watchers: tuple[str, ...] = ()
 
 
-def old_definitions(reader: LedgerReader, login: Login = "") -> tuple[OldDefinitionsView, ...]:
-    """Give them as watchers and sources say it now, the oldest of each business unit."""
-    return gathered(living(reader), login)
+def old_definitions(reader: LedgerReader, login: Login, time_zone: str) -> tuple[OldDefinitionsView, ...]:
+    """Give them as watchers and sources say it now, the oldest of each business unit; days are those of `time_zone`."""
+    found = gathered(living(reader), login)
+    if not any(each.code == BUDGET for each in found):
+        return found
+    now = reader.now()
+    return tuple(_with_budget(each, now, time_zone) for each in found)
+
+
+def _with_budget(old: OldDefinitionsView, now: float, time_zone: str) -> OldDefinitionsView:
+    return old.model_copy(update={"advice": of_watchers(old.advice, [old.text], old.watchers, now, time_zone)})
 
 
 def living(reader: LedgerReader) -> list[Mapping[str, Any]]:

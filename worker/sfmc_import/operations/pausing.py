@@ -18,6 +18,23 @@ def pauses(access: ReadAccess) -> list[PauseView]:
     return [pause_view(scope, said) for scope, said in access.reader.pauses().said.items()]
 
 
+HOLDS = "no start of it is sent, what comes waits, and runs are followed on"
+
+
+def sentence(pause: PauseView, end: str) -> str:
+    """Say what is paused, by whom, since and until when and why, and what that holds: a pause is no failure."""
+    return (
+        f"{_what(pause.scope)} is paused by {pause.operator} since {pause.since:%Y-%m-%d %H:%M:%S} UTC{end}"
+        f" ({HOLDS}): {pause.reason}"
+    )
+
+
+def _what(scope: str) -> str:
+    kind, _, rest = scope.partition(":")
+    mid, _, key = rest.partition(":")
+    return "everything" if kind == "all" else f"{key} of business unit {mid}" if key else f"business unit {mid}"
+
+
 def as_written(access: ReadAccess, scope: str) -> tuple[str, PauseView | None]:
     """Give the pause of a scope as the ledger has it, `none` without one, and as it is shown; one that is over is none.
 

@@ -23,6 +23,7 @@ from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
 from sfmc_import.operations.in_the_way import around_file, said_of_unread
 from sfmc_import.operations.lost_writes import said_of_loss
+from sfmc_import.operations.open_circuits import with_calls_that_work
 from sfmc_import.operations.paused_too import with_pause
 from sfmc_import.operations.taken_places import with_taken_places
 from sfmc_import.operations.views import LifeView, PauseView, RequestView, request_view
@@ -238,7 +239,8 @@ def _read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestV
     held = pausing.holders(access, [record for _, record, _ in found])
     views = [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
     views = with_workers(access, views, [(record, due) for _, record, due in found])
-    views = with_ends_of_budgets(_confirmed_first(access, views), access.settings.time_zone)
+    views = with_calls_that_work(access, _confirmed_first(access, views))
+    views = with_ends_of_budgets(views, access.settings.time_zone)
     said = said_of_processes(access, _with_advice(access, views))
     return with_reasons(access, [with_pause(each) for each in said])
 

@@ -51,7 +51,7 @@ def _marked(folder: FolderView, circuit: OpenCircuit, login: Login) -> FolderVie
 def lists_that_may_be_old(access: ReadAccess, mids: Iterable[str]) -> tuple[OldDefinitionsView, ...]:
     """Give those that processes say to be old, and those of these business units while no call is made."""
     login = login_of(access.settings)
-    said = old_definitions(access.reader, login)
+    said = old_definitions(access.reader, login, access.settings.time_zone)
     left = dict.fromkeys(each for each in mids if each and each not in {old.mid for old in said})
     readers = {*logins_by_watcher(living(access.reader)).values()} if left else set()
     circuits = [each for each in open_circuits(access) if _keeps_lists_old(each, readers)] if left else []

@@ -177,7 +177,7 @@ def status(access: ReadAccess) -> StatusView:
         next=due,
         watchers=hidden_in([dict(each) for each in access.reader.watchers()]),
         folders=read,
-        old_definitions=old_definitions(access.reader, login_of(access.settings)),
+        old_definitions=old_definitions(access.reader, login_of(access.settings), access.settings.time_zone),
         servers=with_their_begin(access, server_troubles(access), read),
         clocks=wrong_clocks(access.reader),
     )

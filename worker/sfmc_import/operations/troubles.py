@@ -11,11 +11,11 @@ from sfmc_import.display import clause
 from sfmc_import.faults import ACCOUNT_WIDE
 from sfmc_import.operations.absent import absent_kinds, go_on_with
 from sfmc_import.operations.causes import with_cause
-from sfmc_import.operations.fixing import Login, advice_for, login_of
+from sfmc_import.operations.fixing import Login, advice_for, fix_for, login_of, naming_processes
 from sfmc_import.operations.gathering import gather
 from sfmc_import.operations.in_doubt import missing
 from sfmc_import.operations.in_trouble import Alike, Hit, hit_of
-from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
+from sfmc_import.operations.open_circuits import UNTRIED_SECONDS, OpenCircuit, open_circuits
 from sfmc_import.operations.paused_too import all_paused
 from sfmc_import.operations.requests import read_views
 from sfmc_import.operations.views import RequestView, Time, View, time_of
@@ -30,6 +30,9 @@ _OF_CIRCUITS = (_HELD, "rate_limited")
 
 NAMED = 5
 """Definitions that a trouble names in its sentence."""
+
+LINES = 5
+"""Codes of one reason in one business unit that have a line of their own; further ones share the last line."""
 
 LISTED = 50
 """Definitions of which a trouble has the keys."""
@@ -97,7 +100,7 @@ class TroubleView(View):
 
 
 def troubles(access: ReadAccess) -> tuple[TroubleView, ...]:
-    """Give what is in the way of requests that wait, of runs and of what comes, once for each business unit."""
+    """Give what is in the way of requests that wait, of runs and of what comes: once for a business unit and a code."""
     found = gather(access)
     views = read_views(access, found.request_ids)
     sorted_views = sorted_out(views, open_circuits(access), login_of(access.settings), access.reader.now(), found.alike)
@@ -127,8 +130,9 @@ def sorted_out(
 
     Without the time nothing is said to be unanswered for long. `alike` are others, by the request that stands for them.
     """
-    groups = groupby(sorted(_hits(due, now, alike or {}), key=_order), key=Hit.place)
-    found = [_trouble(*place, list(hits), circuits, login) for place, hits in groups]
+    hits = (_of_one_code(hit, circuits) for hit in _hits(due, now, alike or {}))
+    groups = groupby(sorted(hits, key=_order), key=Hit.place)
+    found = [_trouble(*place, each, circuits, login) for place, hits in groups for each in _by_code(list(hits))]
     idle = (each for each in circuits if not any(_says(trouble, each) for trouble in found))
     return (*(_of_circuit(each, login, is_met=any(_meets(one, each) for one in found)) for each in idle), *found)
 
@@ -136,7 +140,21 @@ def sorted_out(
 def _hits(due: Iterable[RequestView], now: float, alike: Mapping[str, Alike]) -> Iterator[Hit]:
     for view in due:
         if (hit := hit_of(view, now)) is not None:
-            yield replace(hit, alike=alike.get(view.request_id, Alike()))
+            is_overdue = hit.until is not None and now - hit.until.timestamp() > UNTRIED_SECONDS
+            yield replace(hit, alike=alike.get(view.request_id, Alike()), is_overdue=is_overdue)
+
+
+def _of_one_code(hit: Hit, circuits: Sequence[OpenCircuit]) -> Hit:
+    """Give a hit the code by which it is brought together with others: that of the circuit that holds it."""
+    held_by = _circuits_of(hit.mid, [hit.code], circuits) if hit.reason == _HELD else []
+    return replace(hit, group=held_by[0].code if held_by else hit.code or hit.odd)
+
+
+def _by_code(hits: Sequence[Hit]) -> list[list[Hit]]:
+    """Part hits of one reason by what failed; beyond a number of codes the newest ones share the last part."""
+    codes = tuple(dict.fromkeys(each.group for each in hits))
+    place = {code: min(number, LINES - 1) for number, code in enumerate(codes)}
+    return [[each for each in hits if place[each.group] == number] for number in range(min(len(codes), LINES))]
 
 
 def _order(hit: Hit) -> tuple[tuple[str, str], float, str]:
@@ -170,9 +188,17 @@ def _of_circuit(circuit: OpenCircuit, login: Login, *, is_met: bool) -> TroubleV
         since=time_of(circuit.since),
         until=None if circuit.is_untried else time_of(circuit.until),
         codes=(circuit.code,) if circuit.code else (),
-        advice=advice_for((circuit.code,), login),
+        advice=_if_again(circuit.code, login) if circuit.is_untried else _for_login(circuit.code, known_by, login),
         failed_by=known_by or None,
     )
+
+
+def _for_login(code: str, failed_by: str, login: Login) -> str:
+    return naming_processes(advice_for((code,), login), failed_by)
+
+
+def _if_again(code: str, login: Login) -> str:
+    return f"If it fails again: {fix_for(code, login)}."
 
 
 NO_ONE_TRIES = (
@@ -195,10 +221,14 @@ _WITH_ONE_LOGIN = (
 """The same of one login, where runs wait for it and where nothing does: others may work."""
 
 
-def _are_untried(mid: str, reason: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> bool:
-    """Tell whether these requests wait for a circuit whose pause is over, and that no process tries."""
+def _are_untried(
+    mid: str, reason: str, codes: Sequence[str], circuits: Sequence[OpenCircuit], hits: Sequence[Hit]
+) -> bool:
+    """Tell whether these requests wait for a circuit whose pause is over, or is forgotten, and no process tries."""
+    if reason not in _OF_CIRCUITS or not {*codes} <= ACCOUNT_WIDE:
+        return False
     found = [each for each in circuits if each.holds(mid) and each.code in codes]
-    return reason in _OF_CIRCUITS and bool(found) and all(each.is_untried for each in found)
+    return all(each.is_untried for each in found) if found else all(each.is_overdue for each in hits)
 
 
 def _circuits_of(mid: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> list[OpenCircuit]:
@@ -219,7 +249,7 @@ def _trouble(mid: str, reason: str, hits: Sequence[Hit], circuits: Sequence[Open
         codes = [*(each.code for each in held_by), *(code for code in codes if code != _HELD)]
     failed_by = ", ".join(dict.fromkeys(each.by for each in held_by if each.by))
     known = tuple(dict.fromkeys(code for code in codes if code))
-    is_untried = _are_untried(mid, reason, known, circuits)
+    is_untried = _are_untried(mid, reason, known, circuits, hits)
     text = NO_REQUEST_TRIED if is_untried else f"{_sentence(reason, known, hits)}{_said_of_first(hits)}"
     count = sum(1 + each.alike.count for each in hits)
     return TroubleView(
@@ -229,7 +259,10 @@ def _trouble(mid: str, reason: str, hits: Sequence[Hit], circuits: Sequence[Open
         since=min(moments, default=None),
         until=None if is_untried else min((each.until for each in hits if each.until is not None), default=None),
         codes=known,
-        advice=all_paused(_advice(known, hits, login), [each.pause_of_all for each in hits if each.is_waiting]),
+        advice=all_paused(
+            naming_processes(_advice(known, hits, login), failed_by),
+            [each.pause_of_all for each in hits if each.is_waiting],
+        ),
         runs=count if reason == "following" else 0,
         failed_by=failed_by or None,
         requests=count,

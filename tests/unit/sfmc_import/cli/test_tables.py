@@ -196,7 +196,7 @@ def test_an_outage_names_the_process_and_the_login_that_failed_and_no_other_one(
 
     assert ("h:2" in of_other, "h:2" in line) == (True, False)
     assert "It failed for client id abcd… of the worker h:1. To do: check SFMC_CLIENT_ID" in line
-    assert "restart every process that has another login: workers, beats, watchers and sources" in line
+    assert "then restart the worker h:1, and every other process that has another login: workers, beats" in line
     assert "h:2" not in lines_of_trouble("9", other)[-1]
 
 
@@ -406,6 +406,8 @@ def test_an_answer_whose_time_is_over_is_not_said_to_be_waited_for() -> None:
 def test_a_pause_says_since_when_it_lasts() -> None:
     pause = PauseView(scope="all", operator="ann", reason="why", since=NOW, until=None)
 
-    assert pause_line(pause, 0.0).startswith(
-        "paused: all since 2026-03-01 06:00:00 UTC until sfmc-import resume, by ann"
-    )
+    said = "since 2026-03-01 06:00:00 UTC until sfmc-import resume (no start of it is sent, what comes waits, and runs"
+    assert pause_line(pause, 0.0) == f"everything is paused by ann {said} are followed on): why"
+    of_one, of_unit = (pause.model_copy(update={"scope": scope}) for scope in ("key:7:a:b", "mid:7"))
+    assert pause_line(of_one, 0.0).startswith("a:b of business unit 7 is paused by ann")
+    assert pause_line(of_unit, 0.0).startswith("business unit 7 is paused by ann")

@@ -6,10 +6,18 @@ from typing import Any
 import pytest
 
 from sfmc_import.cli.overview import trouble_line
+from sfmc_import.operations.absent import BY_THEMSELVES
 from sfmc_import.operations.fixing import fix_for
 from sfmc_import.operations.in_trouble import LONG_SECONDS, Alike
-from sfmc_import.operations.open_circuits import OpenCircuit
-from sfmc_import.operations.troubles import LOOK_AT_RUNS, NO_REQUEST_TRIED, WHAT_COMES_WAITS, TroubleView, sorted_out
+from sfmc_import.operations.open_circuits import OpenCircuit, WorksAgain
+from sfmc_import.operations.troubles import (
+    LINES,
+    LOOK_AT_RUNS,
+    NO_REQUEST_TRIED,
+    WHAT_COMES_WAITS,
+    TroubleView,
+    sorted_out,
+)
 from sfmc_import.operations.views import RequestView, WorkerView, request_view
 from sfmc_import.waiting import NOT_FOUND_OUT, REASONS, TAKEN, UNANSWERED, waiting_of
 
@@ -83,6 +91,35 @@ def test_its_begin_is_that_of_the_code_and_what_failed_first_stands_beside_it() 
 
     assert (trouble.since, trouble.codes) == (at(-20), ("http_503",))
     assert trouble.text.endswith(f" Before that calls failed with code 13, first at {at(-3600):%Y-%m-%d %H:%M:%S} UTC.")
+
+
+def test_what_fails_with_another_code_is_a_line_of_its_own_with_its_begin_and_its_advice() -> None:
+    busy = backoff("13", last_error=error("13", since=900))
+    first, second = troubles(backoff("http_status", "Prices"), busy)
+
+    assert [(each.codes, each.since) for each in (first, second)] == [(("13",), at(-900)), (("http_status",), at(-300))]
+    assert first.advice == BY_THEMSELVES
+    assert fix_for("http_status", "oauth") in second.advice
+
+
+def test_of_many_codes_the_newest_share_the_last_line() -> None:
+    codes = ("13", "http_status", "read_timeout", "reset", "dns", "tls", "2")
+    found = troubles(
+        *(backoff(code, f"K{at}", last_error=error(code, since=900.0 - at)) for at, code in enumerate(codes))
+    )
+
+    assert [each.codes for each in found] == [*((code,) for code in codes[: LINES - 1]), codes[LINES - 1 :]]
+    assert sum(each.requests for each in found) == len(codes)
+
+
+def test_requests_that_one_circuit_holds_are_one_line_whatever_failed_for_them_before() -> None:
+    held = [
+        view(key, waits_because="circuit_open", waits_since=NOW - 5, last_error=error(code))
+        for key, code in (("Orders", "9"), ("Prices", "10"))
+    ]
+    (trouble,) = sorted_out(held, [OpenCircuit(code="10", since=NOW - 9, until=NOW + 9)], "oauth", NOW)
+
+    assert (trouble.requests, trouble.codes) == (2, ("10", "9"))
 
 
 @pytest.mark.parametrize("code", ["43010", "other_definition", "nothing_started", "missing_row", "worker_lost"])
@@ -184,6 +221,35 @@ def test_a_request_whose_circuit_no_process_tries_has_no_next_try_and_does_not_s
     (trouble,) = sorted_out([held], [dead], "oauth", NOW)
 
     assert (trouble.text, trouble.until) == (NO_REQUEST_TRIED, None)
+
+
+def test_a_request_that_is_overdue_and_whose_circuit_is_forgotten_does_not_say_that_calls_fail() -> None:
+    held = view(waits_because="circuit_open", waits_since=NOW - 99, last_error=error("login_failed"))
+    (due,), (overdue,) = (sorted_out([held], (), "oauth", NOW + later) for later in (10, 60))
+
+    assert due.text.startswith("A login to Marketing Cloud does not work.")
+    assert (overdue.text, overdue.until) == (NO_REQUEST_TRIED, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "still_open", "works"),
+    [
+        ("9", set(), True),
+        ("9", {(MID, True)}, True),
+        ("9", {("", False)}, False),
+        ("login_failed", set(), False),
+        ("circuit_open", {(MID, True)}, False),
+        ("circuit_open", {("7", True)}, True),
+        ("13", set(), False),
+    ],
+)
+def test_calls_work_again_where_the_circuit_of_the_failure_has_closed_since_and_none_of_its_kind_is_open(
+    code: str, still_open: set[tuple[str, bool]], works: bool
+) -> None:
+    found = WorksAgain(closed=((("", False), NOW),), still_open=frozenset(still_open))
+
+    assert found.since(MID, code, NOW - 1) == (NOW if works else None)
+    assert found.since(MID, code, NOW + 1) is None
 
 
 def test_a_circuit_that_runs_wait_for_is_not_said_to_be_met_by_none() -> None:

@@ -11,7 +11,7 @@ from sfmc_import.request import FileInfo
 from sfmc_import.routing import Route
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Record, Unreadable
-from sfmc_producers.sources.intake import Intake
+from sfmc_producers.sources.intake import Intake, SaidOnce
 from sfmc_producers.sources.receiving import AT_ONCE, Message, Receiver
 from sfmc_producers.sources.standing import describe_all
 from sfmc_producers.submitter import RoutingRules, Submitter
@@ -116,6 +116,26 @@ def test_what_is_not_confirmed_now_is_acknowledged_when_it_is_and_is_one_request
     assert sorted(source.box.acknowledged) == ["m0", "m1", "m2"]
     assert len(client.requests) == 3
     assert client.confirmed == [list(client.requests)]
+
+
+def test_a_record_that_waits_on_for_another_one_is_said_once_to_be_set_aside(client: FakeClient) -> None:
+    client.confirms_nothing = True
+
+    def both(body: bytes) -> Sequence[Record]:
+        return [*unreadable(body), *files(body)]
+
+    source = Source(client, Box(Clock(), count=1), both)
+    with capture_logs() as logs:
+        source.receiver.run(source.box.wakeup)
+
+    assert source.box.acknowledged == []
+    assert [each["event"] for each in logs].count("record_set_aside") == 1
+
+
+def test_of_very_many_things_the_newest_were_said_before() -> None:
+    said = SaidOnce(most=2)
+
+    assert [said.is_new(each) for each in "abacab"] == [True, True, False, True, False, True]
 
 
 class BoxOfTheLedger(Box):
