@@ -41,6 +41,7 @@ class FakeClient:
     mids_down: set[str] = field(default_factory=set)
     time: float = 1_772_884_800.0
     clocks: dict[str, float | None] = field(default_factory=dict)
+    list_age: float = 0.0
     old: list[OldList] = field(default_factory=list)
     login: str = ""
 
@@ -97,6 +98,11 @@ class FakeClient:
         """Read them anew, which succeeds."""
         self.old.clear()
 
+    def age_of_list(self, mid: str) -> float:
+        """As old as a test says."""
+        del mid
+        return self.list_age
+
     def all_of(self, mid: str, *, max_age: float = 0.0) -> Sequence[Definition] | NotApplied:
         del max_age
         if self.cloud_is_down or mid in self.mids_down:
@@ -112,7 +118,8 @@ class FakeClient:
         self.rejected.setdefault(request_id, (file.name, fields["customer_key"], code, text))
         return Rejection(request_id, "rejected")
 
-    def description(self, _mid: str, customer_key: str) -> FileDescription | Refusal:
+    def description(self, _mid: str, customer_key: str, *, max_age: float) -> FileDescription | Refusal:
+        del max_age
         if self.cloud_is_down:
             return NotApplied(code="connection", text="Marketing Cloud does not answer")
         return self.descriptions.get(customer_key) or Rejected("43010", "no such definition")

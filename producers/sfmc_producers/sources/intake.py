@@ -103,7 +103,7 @@ class Intake:
 
         False: not now, ask again. InvalidRequest: no repetition helps.
         """
-        return _is_taken(*self._confirmed([self.take_arrival(arrival)]))
+        return self.take_many([arrival])[0]
 
     def take_many(self, arrivals: Sequence[Arrival]) -> list[bool | InvalidRequest]:
         """Take arrivals in few round trips; each as `take` does, whatever becomes of the others."""
@@ -111,7 +111,8 @@ class Intake:
 
     def record_many(self, arrivals: Sequence[Arrival]) -> list[Recorded]:
         """Do the same as `take_many`, and leave it to the caller to `confirm` what is taken."""
-        routed = [(arrival, self.route(arrival)) for arrival in arrivals]
+        since = self.submitter.moment
+        routed = [(arrival, self._decided(arrival, self.route(arrival), since)) for arrival in arrivals]
         together = [(arrival, target) for arrival, target in routed if is_unchecked(target)]
         files = [(arrival.file, target, arrival.event_id) for arrival, target in together]
         answers = iter(self.submitter.submit_many(files, self.source) if files else ())
@@ -135,8 +136,18 @@ class Intake:
         return self.submitter.confirm([each for each in request_ids if each is not None])
 
     def take_arrival(self, arrival: Arrival) -> Recorded:
-        """Do the same as `take`, and say what became of it; Held: it is not delivered yet, None: not now."""
-        return self._take_to(arrival, self.route(arrival))
+        """Take a file that is looked at again, so that nothing ends here; Held: it is not delivered yet, None: not now.
+
+        Whoever asks lets `confirm` follow.
+        """
+        since, routing = self.submitter.moment, self.route(arrival)
+        return self._take_to(arrival, self._decided(arrival, routing, since) or routing)
+
+    def _decided(self, arrival: Arrival, routing: Routing | None, since: float) -> Routing | None:
+        """Let newer definitions say it where a file, which came at `since`, would start nothing; None: not now."""
+        if isinstance(routing, (Unrouted, AmbiguousRoute)):
+            return self.submitter.route_anew(arrival.file, arrival.mid or self._mid, since)
+        return routing
 
     def _take_to(self, arrival: Arrival, routing: Routing | None) -> Recorded:
         if routing is None:
@@ -173,9 +184,13 @@ class Intake:
         """Record the request of an arrival for this definition; answers as `take`."""
         return _is_taken(self.submit_to(arrival, target))
 
-    def report(self, arrival: Arrival, routing: Unrouted | AmbiguousRoute) -> bool:
-        """Report that an arrival starts nothing; False: not now, ask again."""
-        return self._report(arrival, routing) is not None
+    def report(self, arrival: Arrival, routing: Unrouted | AmbiguousRoute, since: float) -> bool:
+        """Report that an arrival, which was there at `since`, starts nothing.
+
+        False: not now, or newer definitions say that it starts something: ask again.
+        """
+        found = self._decided(arrival, routing, since)
+        return isinstance(found, (Unrouted, AmbiguousRoute)) and self._report(arrival, found) is not None
 
     def submit_to(self, arrival: Arrival, target: Routed) -> Recorded:
         """Record the request of an arrival for this definition; answers as `take_arrival`."""
