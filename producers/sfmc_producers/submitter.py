@@ -17,7 +17,19 @@ from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.file_format import Preflight
 from sfmc_import.ports import Clock, LedgerUnavailableError
 from sfmc_import.request import BadRequestError, FileInfo, IdTakenError
-from sfmc_import.routing import AmbiguousRoute, Deliver, FileSpecs, Route, Routed, Routes, Routing, Tried, Unrouted
+from sfmc_import.routing import (
+    AmbiguousRoute,
+    Deliver,
+    FileSpecs,
+    Route,
+    Routed,
+    Routes,
+    Routing,
+    Tried,
+    Unrouted,
+    said_of,
+)
+from sfmc_import.states import Reported
 from sfmc_producers.checked_files import OpenContent, Refused, Skipped, describe, look_into
 from sfmc_producers.circuit import Circuit
 from sfmc_producers.content_errors import ContentDamagedError, ContentError
@@ -353,21 +365,20 @@ class Submitter:
             return [None] * len(files)
         return [self._answer(answer, *each, source) for answer, each in zip(answers, files, strict=True)]
 
-    def confirm(self, request_ids: Sequence[str]) -> bool:
-        """Tell whether disk or replicas have these requests, and all before them; only then is their file let go of.
+    def confirm(self, recorded: Sequence[str | Reported]) -> bool:
+        """Tell whether disk or replicas have these, and all before them; only then is their file let go of.
 
         True at once where the settings do not ask for that. False: not now, submit them again.
         """
         # A circuit of its own: Redis takes requests meanwhile, which must not look like the end of this trouble.
-        return self._confirming.call(lambda: self._confirm(request_ids)) or False
+        return self._confirming.call(lambda: self._confirm(recorded)) or False
 
     def report(self, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> bool | None:
         """Put on the stream that a file starts nothing; False when it is there, None for "not now"."""
         detail: dict[str, object] = {"text": routing.text, "customer_keys": list(routing.customer_keys)}
-        name = "ambiguous_route" if isinstance(routing, AmbiguousRoute) else "unrouted"
         if isinstance(routing, Unrouted):
             detail["reason"] = routing.reason
-        return self._ledger.call(lambda: self._client.report(name, file=file_info, detail=detail))
+        return self._ledger.call(lambda: self._client.report(said_of(routing), file=file_info, detail=detail))
 
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
         """Tell the ledger what a watcher says of its folders; False when it does not take it now."""
@@ -450,8 +461,8 @@ class Submitter:
             return SubmitResult(request_id=done.request_id, is_new=False)
         return Refused(request_id=done.request_id, problems=problems, code=code)
 
-    def _confirm(self, request_ids: Sequence[str]) -> bool:
-        self._client.confirm(request_ids)
+    def _confirm(self, recorded: Sequence[str | Reported]) -> bool:
+        self._client.confirm(recorded)
         return True
 
     def _note(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:

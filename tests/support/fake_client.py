@@ -12,6 +12,7 @@ from sfmc_import.ports import Refusal
 from sfmc_import.request import BadRequestError, FileInfo, IdTakenError, StartRequest, read_request
 from sfmc_import.routing import Route
 from sfmc_import.runs import Definition
+from sfmc_import.states import Reported
 
 
 @dataclass
@@ -36,7 +37,7 @@ class FakeClient:
     calls: int = 0
     ledger_is_down: bool = False
     confirms_nothing: bool = False
-    confirmed: list[list[str]] = field(default_factory=list)
+    confirmed: list[list[str | Reported]] = field(default_factory=list)
     cloud_is_down: bool = False
     mids_down: set[str] = field(default_factory=set)
     time: float = 1_772_884_800.0
@@ -78,11 +79,12 @@ class FakeClient:
             answers.append(answers[-1] if broken else self._submitted(each))
         return answers
 
-    def confirm(self, request_ids: Sequence[str]) -> None:
+    def confirm(self, recorded: Sequence[str | Reported]) -> None:
         if self.confirms_nothing:
             raise ServiceUnavailableError("Redis at 127.0.0.1:6379 has not confirmed in time")
-        assert set(request_ids) <= self.requests.keys() | self.rejected.keys()
-        self.confirmed.append(list(request_ids))
+        said = {Reported(file.fingerprint, name) for name, file, _ in self.reported}
+        assert set(recorded) <= self.requests.keys() | self.rejected.keys() | said
+        self.confirmed.append(list(recorded))
 
     def _submitted(self, submission: Any) -> SubmitResult | NotTaken:
         try:

@@ -8,7 +8,8 @@ from typing import Protocol, TypeGuard
 import structlog
 
 from sfmc_import.client import SubmitResult
-from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
+from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted, said_of
+from sfmc_import.states import Reported
 from sfmc_producers.checked_files import Refused, Skipped, say_refused
 from sfmc_producers.delivery.records import Held
 from sfmc_producers.sources.arrivals import Arrival
@@ -68,6 +69,12 @@ class Taken:
     routing: Routing
     is_new: bool
     request_id: str | None = None
+    reported: Reported | None = None
+
+    @property
+    def recorded(self) -> str | Reported | None:
+        """What must be there before the arrival is let go of."""
+        return self.request_id or self.reported
 
 
 def is_unchecked(routing: Routing | None) -> TypeGuard[Routed]:
@@ -124,16 +131,16 @@ class Intake:
     def _confirmed(self, taken: Sequence[Recorded]) -> Sequence[Recorded]:
         """Give only those that were taken and whose records are confirmed; the others come again."""
         done = [each for each in taken if isinstance(each, Taken)]
-        if not done or self.confirm([each.request_id for each in done]):
+        if not done or self.confirm([each.recorded for each in done]):
             return taken
         return [None if isinstance(each, Taken) else each for each in taken]
 
-    def confirm(self, request_ids: Sequence[str | None]) -> bool:
-        """Tell whether disk or replicas have these requests and what was reported before; False: not now.
+    def confirm(self, recorded: Sequence[str | Reported | None]) -> bool:
+        """Tell whether disk or replicas have these requests and reports; False: not now.
 
         Who does not take arrivals with `take` or `take_many` asks this before their source lets go of them.
         """
-        return self.submitter.confirm([each for each in request_ids if each is not None])
+        return self.submitter.confirm([each for each in recorded if each is not None])
 
     def take_arrival(self, arrival: Arrival) -> Recorded:
         """Take a file that is looked at again, so that nothing ends here; Held: it is not delivered yet, None: not now.
@@ -254,7 +261,7 @@ class Intake:
         if is_new:
             keys = list(routing.customer_keys)
             self._log.warning("file_not_routed", **_names(arrival), reason=routing.text, customer_keys=keys)
-        return Taken(routing, is_new)
+        return Taken(routing, is_new, reported=Reported(arrival.file.fingerprint, said_of(routing)))
 
 
 def _names(arrival: Arrival) -> dict[str, str]:

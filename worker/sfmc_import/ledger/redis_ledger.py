@@ -58,6 +58,7 @@ from sfmc_import.states import (
     Followed,
     Lease,
     Reply,
+    Reported,
     Result,
     Turn,
 )
@@ -168,14 +169,13 @@ class RedisLedger:
         answers = run_many(self._client, self._scripts["accept"], (self.keys.due, self.keys.stream), calls)
         return [read_accepted(*each) for each in zip(requests, answers, strict=True)]
 
-    def confirm(self, request_ids: Collection[str]) -> None:
+    def confirm(self, recorded: Collection[str | Reported]) -> None:
         """See sfmc_import.ports.Ledger.confirm."""
         if self._settings.durability.kind == "none":
             return
         from sfmc_import.ledger.confirming import confirm  # noqa: PLC0415 - for who has SFMC_DURABILITY
 
-        records = [self.keys.request(each) for each in request_ids]
-        confirm(self._client, self._settings.durability, self.keys.mark, records)
+        confirm(self._client, self._settings.durability, self.keys.mark, [*map(self.keys.record, recorded)])
 
     def _accept_arguments(self, request: StartRequest, *, report: bool) -> dict[str, Any]:
         # The call has a name: when its reply got lost and redis-py repeats it, the request is still new.
