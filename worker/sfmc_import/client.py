@@ -53,7 +53,7 @@ from sfmc_import.request import (
     read_request,
     unknown_names,
 )
-from sfmc_import.states import Reported
+from sfmc_import.states import Reported, Seen
 
 if TYPE_CHECKING:
     from sfmc_import.events import Entry, Event
@@ -204,14 +204,14 @@ class Client:
         """
         return self._record(self._read(given))
 
-    def record(self, request: StartRequest, *, seen: str | None = None) -> SubmitResult:
+    def record(self, request: StartRequest, *, seen: Seen | None = None) -> SubmitResult:
         """Submit a request that was made already, as an operator's replay is; raises what `submit` raises.
 
-        Also GoneOnError, where the request that it replays is not in the state `seen`.
+        Also GoneOnError, where the request that it replays is not as it was `seen`.
         """
         return self._record(Asked(request, 0), seen)
 
-    def _record(self, asked: Asked, seen: str | None = None) -> SubmitResult:
+    def _record(self, asked: Asked, seen: Seen | None = None) -> SubmitResult:
         connections = self._connections()
         with self._redis_errors():
             is_new = connections.ledger.accept(asked.request, report=True, seen=seen)

@@ -49,6 +49,13 @@ REPORTS = (SETTLED_EVENT, "unrouted", "ambiguous_route", "message_rejected", *BU
 """Events that change no state; each has its sentence in ENDINGS of ops/harness/sfmc_harness/pages.py."""
 
 
+class Seen(NamedTuple):
+    """How somebody saw a request that is to be replayed: its state, and its newest replay, if there is one."""
+
+    state: str
+    replayed_by: str = ""
+
+
 class Reported(NamedTuple):
     """One of REPORTS that was published of something: it is published once for the same `id`."""
 

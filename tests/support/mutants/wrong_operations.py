@@ -67,9 +67,11 @@ OPERATIONS = (
     Mutant("starting", "return by and by ~= a.operator and math", "return by and math"),
     Mutant(
         "upkeep",
-        "    if present(a.seen) and fields_of(request_key(a.replays), 'state')[1] ~= a.seen then return 3 end\n",
+        "    if present(a.seen) and not is_as_seen() then return 3 end\n",
         "",
     ),
+    Mutant("upkeep", "return before[1] == a.seen and (before", "return (before"),
+    Mutant("upkeep", " and (before[2] or '') == (present(a.seen_replay) or '')", ""),
     Mutant("lib", "    if before.state then set(request_key(r.replays), before, {replayed = id}) end\n", ""),
     Mutant("lib", "    if before.state then set(request_key(r.replays)", "    if true then set(request_key(r.replays)"),
     Mutant("starting", "math.abs(now - int(at)) < CORRECTED_AFTER", "true"),

@@ -60,6 +60,7 @@ from sfmc_import.states import (
     Reply,
     Reported,
     Result,
+    Seen,
     Turn,
 )
 from sfmc_import.waiting import reason_of
@@ -147,12 +148,12 @@ class RedisLedger:
     def _step(self, step: str, lease: Lease, **more: Any) -> Any:
         return self._run(step, {"id": lease.request_id, "fence": lease.fence, **more})
 
-    def accept(self, request: StartRequest, *, report: bool = False, seen: str | None = None) -> bool:
-        """See sfmc_import.ports.Ledger.accept; raises GoneOnError where what it replays is not in the state `seen`."""
-        more = {} if seen is None else {"seen": seen}
+    def accept(self, request: StartRequest, *, report: bool = False, seen: Seen | None = None) -> bool:
+        """See sfmc_import.ports.Ledger.accept; raises GoneOnError where what it replays is not as it was `seen`."""
+        more = {} if seen is None else {"seen": seen.state, "seen_replay": seen.replayed_by}
         code = self._run("accept", self._accept_arguments(request, report=report) | more)
         if code == _GONE_ON:
-            raise GoneOnError(f"request {request.replays} is {seen} no longer")
+            raise GoneOnError(f"request {request.replays} has gone on since it was looked at")
         answer = read_accepted(request, code)
         if isinstance(answer, Exception):
             raise answer
