@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import pytest
 
-from sfmc_import.client import Client
 from sfmc_import.faults import Rejected
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations import actions, listing
@@ -487,23 +485,3 @@ def test_who_waits_is_answered_with_what_is_known_when_the_server_ends(redis_ser
         (200, "accepted"),
         (202, "accepted"),
     ]
-
-
-@pytest.mark.parametrize("key", [".", "..", "a/../b"])
-def test_a_definition_is_paused_whatever_its_key_is(world: World, key: str) -> None:
-    address = f"/v1/definitions/{MID}/{quote(key, safe='').replace('.', '%2E')}"
-    paused = ask(world, "PUT", f"{address}/pause", json={"reason": "dots"})
-
-    assert paused.json()["scope"] == f"key:{MID}:{key}"
-    assert [each.scope for each in actions.pauses(world.access)] == [f"key:{MID}:{key}"]
-    assert ask(world, "GET", f"{address}/pause").json()["reason"] == "dots"
-    assert ask(world, "DELETE", f"{address}/pause").status_code == 200
-
-
-def test_a_request_has_an_address_whatever_its_id_is(world: World) -> None:
-    request = "a/../b"
-    with Client.from_settings(world.access.settings) as client:
-        client.submit(request_id=request, customer_key="orders")
-    found = ask(world, "GET", f"/v1/requests/{quote(request, safe='')}")
-
-    assert found.json()["request_id"] == request
