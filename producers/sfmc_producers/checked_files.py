@@ -31,8 +31,8 @@ log = structlog.get_logger("sfmc_producers.preflight")
 class Descriptions(Protocol):
     """Says what the file of a definition should look like."""
 
-    def description(self, mid: str, customer_key: str) -> FileDescription | Refusal:
-        """Give it from memory, or ask Marketing Cloud; code 43010 without such a definition."""
+    def description(self, mid: str, customer_key: str, *, max_age: float) -> FileDescription | Refusal:
+        """Give it from memory, if not older than `max_age` seconds, or ask; code 43010 without such a definition."""
         ...
 
 
@@ -77,9 +77,12 @@ def open_handle(path: Path) -> int:
     raise OSError(errno.EINVAL, "not a regular file")
 
 
-def describe(target: Routed, descriptions: Descriptions) -> FileDescription:
-    """Say what the file should look like. Raises ServiceUnavailableError where Marketing Cloud does not say it now."""
-    found = descriptions.description(target.mid, target.customer_key)
+def describe(target: Routed, descriptions: Descriptions, max_age: float) -> FileDescription:
+    """Say what the file should look like, or did `max_age` seconds ago.
+
+    Raises ServiceUnavailableError where Marketing Cloud does not say it now.
+    """
+    found = descriptions.description(target.mid, target.customer_key, max_age=max_age)
     if isinstance(found, NotApplied):
         text = f"Cannot read how definition {target.customer_key} reads its file: {found.text} ({found.code})"
         raise ServiceUnavailableError(text)

@@ -281,23 +281,25 @@ class FolderScanner:
 
     def _on_stable_file(self, file_stat: FileStat) -> None:
         """Bring one finished file as far as possible; what is not done now comes again with the next scan."""
-        file_info = describe_file(self.folder, file_stat)
+        file_info, since = describe_file(self.folder, file_stat), self._submitter.moment
         with self._undecided.asking(file_stat.name):
             routing = self._intake.route(Arrival(file=file_info))
         if isinstance(routing, Routed) and not self._submitter.is_ledger_waiting:
             self._look_and_submit(file_stat, file_info, routing)
         elif isinstance(routing, (Unrouted, AmbiguousRoute)):
-            self._report(file_stat, file_info, routing)
+            self._report(file_stat, file_info, routing, since)
         else:
             self._hold_unavailable(file_stat)
 
-    def _report(self, file_stat: FileStat, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> None:
+    def _report(
+        self, file_stat: FileStat, file_info: FileInfo, routing: Unrouted | AmbiguousRoute, since: float
+    ) -> None:
         if isinstance(routing, Unrouted):
             self._hold(file_stat, "unmatched", routing.text, routing.reason)
         else:
             self._hold(file_stat, "ambiguous", routing.text)
         state = (file_stat, routing)
-        if self._logged.get(file_stat.name) != state and self._intake.report(Arrival(file=file_info), routing):
+        if self._logged.get(file_stat.name) != state and self._intake.report(Arrival(file=file_info), routing, since):
             self._logged[file_stat.name] = state
 
     def _look_and_submit(self, file_stat: FileStat, file_info: FileInfo, target: Routed) -> None:

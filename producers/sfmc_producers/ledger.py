@@ -9,6 +9,7 @@ from sfmc_import.errors import SettingsError
 from sfmc_import.events import Event
 from sfmc_import.request import FileInfo
 from sfmc_import.settings import Settings
+from sfmc_import.states import Reported
 
 
 class Running(Protocol):
@@ -60,8 +61,8 @@ class Ledger(Protocol):
         """Ask for many starts."""
         ...
 
-    def confirm(self, request_ids: Sequence[str]) -> None:
-        """Return once disk or replicas have these requests and all before them, where the settings ask for that."""
+    def confirm(self, recorded: Sequence[str | Reported]) -> None:
+        """Return once disk or replicas have these records and all before them, where the settings ask for that."""
         ...
 
     def reject(

@@ -4,21 +4,32 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from math import inf
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from sfmc_import.checking import Days
-from sfmc_import.circuits import failed_code
 from sfmc_import.client import NotTaken, SubmitResult
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.file_format import Preflight
 from sfmc_import.ports import Clock, LedgerUnavailableError
 from sfmc_import.request import BadRequestError, FileInfo, IdTakenError
-from sfmc_import.routing import AmbiguousRoute, Deliver, FileSpecs, Route, Routed, Routes, Routing, Tried, Unrouted
-from sfmc_import.runs import Definition
+from sfmc_import.routing import (
+    AmbiguousRoute,
+    Deliver,
+    FileSpecs,
+    Route,
+    Routed,
+    Routes,
+    Routing,
+    Tried,
+    Unrouted,
+    said_of,
+)
+from sfmc_import.states import Reported
 from sfmc_producers.checked_files import OpenContent, Refused, Skipped, describe, look_into
 from sfmc_producers.circuit import Circuit
 from sfmc_producers.content_errors import ContentDamagedError, ContentError
@@ -29,6 +40,7 @@ from sfmc_producers.delivery.names import name_problem
 from sfmc_producers.delivery.records import Held
 from sfmc_producers.file_days import FileDays
 from sfmc_producers.file_ids import own_event, request_id_of, submission, submitted_as
+from sfmc_producers.file_specs import ANEW_SECONDS, ReadFileSpecs
 from sfmc_producers.ledger import Ledger
 from sfmc_producers.preflight import Checked
 from sfmc_producers.reporting import describe_old
@@ -38,8 +50,6 @@ log = structlog.get_logger(__name__)
 MOST_SOUND = 100_000
 # Routes that can never work are found on any day.
 ANY_DAY = date(2000, 1, 1)
-SPECS_FRESH_FOR = 1.0
-"""Seconds in which all files of a scan share one reading of the definitions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +83,6 @@ def _problems(found: Checked, target: Routed) -> tuple[str, ...]:
     return ("the file has no rows",) if is_refused else found.problems
 
 
-class DefinitionsUnavailableError(ServiceUnavailableError):
-    """The definitions of a business unit cannot be read now; `code` says why, as for a start."""
-
-    def __init__(self, text: str, code: str) -> None:
-        super().__init__(text)
-        self.code = code
-
-
 class Submitter:
     """Routes and submits the files of any number of folders; every answer None means "not now, ask again".
 
@@ -99,7 +101,7 @@ class Submitter:
         self._ledger, self._confirming = Circuit("ledger", clock), Circuit("confirmation of the ledger", clock)
         self._notes = Circuit("report of folders", clock)
         self._definitions: dict[str, Circuit] = {}
-        self._specs: dict[str, tuple[float, FileSpecs]] = {}
+        self._specs = ReadFileSpecs(rules.definitions, rules.max_age, clock, self._circuit_of)
         # Files that are sound and not delivered yet, by request: while their target is away none is read again.
         self._sound: dict[str, None] = {}
         self._noting = threading.Lock()
@@ -117,10 +119,25 @@ class Submitter:
         found = self._routes_on(days[0]).find(file_info.location, file_info.name)
         if found is not None:
             return found
-        specs = self._specs_of(mid or self._client.mid)
+        specs = self._specs.usual(mid or self._client.mid)
         # Anew: the answer that they were in may be the first that named the time of Marketing Cloud.
         days = self._times.call(self.days.read)
         return None if specs is None or days is None else self._routed(file_info, specs, days)
+
+    def route_anew(self, file_info: FileInfo, mid: str | None, since: float) -> Routing | None:
+        """Route a file, which was seen at `since`, by newer definitions: that it starts nothing is an end."""
+        specs = self._specs.newer(mid or self._client.mid, file_info, since)
+        days = None if specs is None else self._times.call(self.days.read)
+        return None if specs is None or days is None else self._routed(file_info, specs, days)
+
+    def is_list_new(self, mid: str | None) -> bool:
+        """Tell whether files that none of the definitions names wait a moment, for definitions that are newer still."""
+        return self._specs.is_new(mid or self._client.mid)
+
+    @property
+    def moment(self) -> float:
+        """Now, by the clock of this object."""
+        return self._clock()
 
     def explain(self, file_info: FileInfo, routing: Routing | None) -> list[Tried]:
         """Say what each explicit route up to the first that matches says to this file, which was routed so."""
@@ -205,9 +222,13 @@ class Submitter:
 
     def _located(self, target: Routed) -> Routed | str | None:
         """Name the target that is the file location of the definition; None while Marketing Cloud does not say it."""
-        circuit = self._definitions.setdefault(target.mid, Circuit(f"definitions of {target.mid}", self._clock))
+        circuit = self._circuit_of(target.mid)
         rules = self._rules
-        return circuit.call(lambda: located(target, rules.targets, self._client.mid, rules.definitions))
+        usual = circuit.call(lambda: located(target, rules.targets, self._client.mid, rules.definitions, rules.max_age))
+        if not isinstance(usual, str):
+            return usual
+        # Nothing may end by what was read before the file came.
+        return circuit.call(lambda: located(target, rules.targets, self._client.mid, rules.definitions, ANEW_SECONDS))
 
     def _is_on_its_way(self, file_info: FileInfo, target: Routed, own: str | None) -> bool:
         """Tell whether a target has taken up the file: then its preflight was carried out."""
@@ -344,21 +365,20 @@ class Submitter:
             return [None] * len(files)
         return [self._answer(answer, *each, source) for answer, each in zip(answers, files, strict=True)]
 
-    def confirm(self, request_ids: Sequence[str]) -> bool:
-        """Tell whether disk or replicas have these requests, and all before them; only then is their file let go of.
+    def confirm(self, recorded: Sequence[str | Reported]) -> bool:
+        """Tell whether disk or replicas have these, and all before them; only then is their file let go of.
 
         True at once where the settings do not ask for that. False: not now, submit them again.
         """
         # A circuit of its own: Redis takes requests meanwhile, which must not look like the end of this trouble.
-        return self._confirming.call(lambda: self._confirm(request_ids)) or False
+        return self._confirming.call(lambda: self._confirm(recorded)) or False
 
     def report(self, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> bool | None:
         """Put on the stream that a file starts nothing; False when it is there, None for "not now"."""
         detail: dict[str, object] = {"text": routing.text, "customer_keys": list(routing.customer_keys)}
-        name = "ambiguous_route" if isinstance(routing, AmbiguousRoute) else "unrouted"
         if isinstance(routing, Unrouted):
             detail["reason"] = routing.reason
-        return self._ledger.call(lambda: self._client.report(name, file=file_info, detail=detail))
+        return self._ledger.call(lambda: self._client.report(said_of(routing), file=file_info, detail=detail))
 
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
         """Tell the ledger what a watcher says of its folders; False when it does not take it now."""
@@ -409,8 +429,14 @@ class Submitter:
         if open_content is None:
             log.warning("preflight_not_possible", file=file_info.name, customer_key=target.customer_key)
             return Checked()
-        circuit = self._definitions.setdefault(target.mid, Circuit(f"definitions of {target.mid}", self._clock))
-        description = circuit.call(lambda: describe(target, self._rules.definitions))
+        found = self._checked(target, wanted, open_content, inf)
+        # No file ends by a description from before it came.
+        is_refused = found is not None and (found.problems or found.is_empty)
+        return self._checked(target, wanted, open_content, ANEW_SECONDS) if is_refused else found
+
+    def _checked(self, target: Routed, wanted: Preflight, open_content: OpenContent, max_age: float) -> Checked | None:
+        circuit = self._circuit_of(target.mid)
+        description = circuit.call(lambda: describe(target, self._rules.definitions, max_age))
         return None if description is None else look_into(open_content, wanted, description)
 
     def _reject(
@@ -435,8 +461,8 @@ class Submitter:
             return SubmitResult(request_id=done.request_id, is_new=False)
         return Refused(request_id=done.request_id, problems=problems, code=code)
 
-    def _confirm(self, request_ids: Sequence[str]) -> bool:
-        self._client.confirm(request_ids)
+    def _confirm(self, recorded: Sequence[str | Reported]) -> bool:
+        self._client.confirm(recorded)
         return True
 
     def _note(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
@@ -451,26 +477,8 @@ class Submitter:
                 return found
         return specs.why_none(file_info.name, days)
 
-    def _specs_of(self, mid: str) -> FileSpecs | None:
-        taken, specs = self._specs.get(mid, (0.0, None))
-        if specs is not None and self._clock() - taken < SPECS_FRESH_FOR:
-            return specs
-        circuit = self._definitions.setdefault(mid, Circuit(f"definitions of {mid}", self._clock))
-        definitions = circuit.call(lambda: self._read_definitions(mid))
-        if definitions is None:
-            return None
-        specs = FileSpecs(definitions, mid)
-        self._specs[mid] = (self._clock(), specs)
-        return specs
-
-    def _read_definitions(self, mid: str) -> Sequence[Definition]:
-        found = self._rules.definitions.all_of(mid, max_age=self._rules.max_age)
-        if isinstance(found, (NotApplied, Rejected)):
-            code = failed_code(found.code, found.text)
-            # The code comes first: the end of a long text is cut off where it is shown.
-            text = f"Cannot read the definitions of business unit {mid} ({code}): {found.text}"
-            raise DefinitionsUnavailableError(text, code)
-        return found
+    def _circuit_of(self, mid: str) -> Circuit:
+        return self._definitions.setdefault(mid, Circuit(f"definitions of {mid}", self._clock))
 
     def _routes_on(self, today: date) -> Routes:
         found = self._routes.get(today)

@@ -88,15 +88,15 @@ def test_after_a_failover_runs_are_followed_on_and_new_requests_start_once(repli
         assert (worker.poll(), beat.poll()) == (None, None)
 
 
-def switch(proxy: Proxy, old: Valkey, new: Valkey) -> None:
-    """Promote the replica; the worker goes on there for its messages, and keeps its connections of the ledger."""
+def switch(proxy: Proxy, old: Valkey, new: Valkey, *waiting: str) -> None:
+    """Promote the replica; who waits for messages goes on there, and keeps its connections of the ledger."""
     with redis_py.Redis(port=old.port) as before, redis_py.Redis(port=new.port) as client:
         client.replicaof("no", "one")
         eventually(lambda: client.info("replication")["role"] == "master", 60, "it is promoted")
         proxy.forward_to(new.port)
-        for each in (one for one in before.client_list() if one["cmd"] in {"blmove", "blpop"}):
+        for each in (one for one in before.client_list() if one["cmd"] in waiting):
             before.client_kill_filter(_id=each["id"])
-        eventually(lambda: client.info("clients")["blocked_clients"], 60, "the worker waits for messages there")
+        eventually(lambda: client.info("clients")["blocked_clients"], 60, "messages are waited for there")
 
 
 @pytest.mark.nightly
@@ -109,7 +109,7 @@ def test_a_message_whose_request_went_to_the_old_primary_is_not_forgotten_by_the
         proxy = more.enter_context(Proxy(stack.valkey.port))
         address = {"SFMC_REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"}
         worker = stack.worker(**address)
-        switch(proxy, stack.valkey, replica)
+        switch(proxy, stack.valkey, replica, "blmove", "blpop")
         with Celery(broker=replica.celery_url, set_as_current=False) as sender:
             sender.send_task("imports.start", kwargs={"customer_key": "orders"}, queue="imports", task_id="r1")
         accepted = stack.await_event("accepted")["data"]["request_id"]
@@ -124,6 +124,39 @@ def test_a_message_whose_request_went_to_the_old_primary_is_not_forgotten_by_the
         stack.await_event("completed", "r1")
 
         assert (accepted, len(stack.sandbox.control.performs("orders"))) == ("r1", 1)
+
+
+BESIDE_LEDGER = """
+[[source]]
+name = "arrivals"
+kind = "stream"
+key = "drop"
+claim_after = "1s"
+"""
+
+
+@pytest.mark.nightly
+def test_the_event_that_a_file_starts_nothing_is_not_lost_with_the_old_primary(replica: Valkey) -> None:
+    with running_system() as stack, ExitStack() as more:
+        stack.sandbox.control.define("orders", FileSpec="a.csv")
+        follow_primary(stack.valkey, replica)
+        proxy = more.enter_context(Proxy(stack.valkey.port))
+        address = {"SFMC_REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"}
+        queue = more.enter_context(redis_py.Redis(port=replica.port, socket_timeout=10))
+        before = more.enter_context(redis_py.Redis(port=stack.valkey.port, socket_timeout=10))
+        with running_source(stack, "arrivals", BESIDE_LEDGER, **address):
+            announce(before, "a.csv")
+            stack.await_event("accepted")
+            await_handled(before)
+            switch(proxy, stack.valkey, replica, "xreadgroup")
+            announce(queue, "b.csv")
+            stack.await_event("unrouted")
+
+            stack.valkey.kill()
+            stack.client = queue
+            await_handled(queue)
+            [said] = [each for each in stack.events() if each["type"] == "sfmc.import.unrouted"]
+        assert said["data"]["file"]["name"] == "b.csv"
 
 
 STREAM = """

@@ -12,6 +12,7 @@ from sfmc_import.ports import Refusal
 from sfmc_import.request import BadRequestError, FileInfo, IdTakenError, StartRequest, read_request
 from sfmc_import.routing import Route
 from sfmc_import.runs import Definition
+from sfmc_import.states import Reported
 
 
 @dataclass
@@ -36,11 +37,12 @@ class FakeClient:
     calls: int = 0
     ledger_is_down: bool = False
     confirms_nothing: bool = False
-    confirmed: list[list[str]] = field(default_factory=list)
+    confirmed: list[list[str | Reported]] = field(default_factory=list)
     cloud_is_down: bool = False
     mids_down: set[str] = field(default_factory=set)
     time: float = 1_772_884_800.0
     clocks: dict[str, float | None] = field(default_factory=dict)
+    list_age: float = 0.0
     old: list[OldList] = field(default_factory=list)
     login: str = ""
 
@@ -77,11 +79,12 @@ class FakeClient:
             answers.append(answers[-1] if broken else self._submitted(each))
         return answers
 
-    def confirm(self, request_ids: Sequence[str]) -> None:
+    def confirm(self, recorded: Sequence[str | Reported]) -> None:
         if self.confirms_nothing:
             raise ServiceUnavailableError("Redis at 127.0.0.1:6379 has not confirmed in time")
-        assert set(request_ids) <= self.requests.keys() | self.rejected.keys()
-        self.confirmed.append(list(request_ids))
+        said = {Reported(file.fingerprint, name) for name, file, _ in self.reported}
+        assert set(recorded) <= self.requests.keys() | self.rejected.keys() | said
+        self.confirmed.append(list(recorded))
 
     def _submitted(self, submission: Any) -> SubmitResult | NotTaken:
         try:
@@ -96,6 +99,11 @@ class FakeClient:
     def read_old_lists(self) -> None:
         """Read them anew, which succeeds."""
         self.old.clear()
+
+    def age_of_list(self, mid: str) -> float:
+        """As old as a test says."""
+        del mid
+        return self.list_age
 
     def all_of(self, mid: str, *, max_age: float = 0.0) -> Sequence[Definition] | NotApplied:
         del max_age
@@ -112,7 +120,8 @@ class FakeClient:
         self.rejected.setdefault(request_id, (file.name, fields["customer_key"], code, text))
         return Rejection(request_id, "rejected")
 
-    def description(self, _mid: str, customer_key: str) -> FileDescription | Refusal:
+    def description(self, _mid: str, customer_key: str, *, max_age: float) -> FileDescription | Refusal:
+        del max_age
         if self.cloud_is_down:
             return NotApplied(code="connection", text="Marketing Cloud does not answer")
         return self.descriptions.get(customer_key) or Rejected("43010", "no such definition")

@@ -88,14 +88,19 @@ class Push:
 
 
 def push_source(
-    client: Any, set_aside: SetAside, verifier: Verifier | None = None, inbox: Inbox | None = None, **lines: Any
+    client: Any,
+    set_aside: SetAside,
+    verifier: Verifier | None = None,
+    inbox: Inbox | None = None,
+    clock: Callable[[], float] | None = None,
+    **lines: Any,
 ) -> PushSource:
     """Make the source `drop`, all of whose .csv files start the definition orders."""
     options = PushOptions.model_validate({"form": "cloudevents", "auth": "none", **lines})
     routes = [Route(pattern="*.csv", customer_key="orders")]
     rules = RoutingRules(definitions=client, routes=routes)
-    clock = iter(range(10**9))
-    submitter = Submitter(client, rules, lambda: float(next(clock)), lambda: datetime.now(UTC))
+    steps = iter(range(10**9))
+    submitter = Submitter(client, rules, clock or (lambda: float(next(steps))), lambda: datetime.now(UTC))
     return PushSource(options, verifier or Everybody(), Intake("drop", submitter), set_aside, inbox)
 
 
@@ -104,11 +109,12 @@ def pushing(
     verifier: Verifier | None = None,
     is_ready: Callable[[], bool] = lambda: True,
     inbox: Inbox | None = None,
+    clock: Callable[[], float] | None = None,
     **lines: Any,
 ) -> Iterator[Push]:
     """Serve the source `drop` in this process."""
     client, letters = FakeClient(), Letters()
-    source = push_source(client, letters, verifier, inbox, **lines)
+    source = push_source(client, letters, verifier, inbox, clock, **lines)
     with AppClient(create_app({"drop": source}, is_ready)) as http:
         yield Push(source, client, letters, http)
 

@@ -19,7 +19,7 @@ BOUNDED_KEYS = tuple(
         # the transport
         (
             r"\A\{sfmc-import(:events)?\}:transport:"
-            r"(consumers\Z|dead_letters\Z|unreported\Z|newest\Z|waiting:|inflight:|set-aside:)"
+            r"(consumers\Z|dead_letters\Z|unreported\Z|newest\Z|waiting:|inflight:|set-aside:|letter:)"
         ),
     )
 )

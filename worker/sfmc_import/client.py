@@ -53,6 +53,7 @@ from sfmc_import.request import (
     read_request,
     unknown_names,
 )
+from sfmc_import.states import Reported, Seen
 
 if TYPE_CHECKING:
     from sfmc_import.events import Entry, Event
@@ -203,14 +204,14 @@ class Client:
         """
         return self._record(self._read(given))
 
-    def record(self, request: StartRequest, *, seen: str | None = None) -> SubmitResult:
+    def record(self, request: StartRequest, *, seen: Seen | None = None) -> SubmitResult:
         """Submit a request that was made already, as an operator's replay is; raises what `submit` raises.
 
-        Also GoneOnError, where the request that it replays is not in the state `seen`.
+        Also GoneOnError, where the request that it replays is not as it was `seen`.
         """
         return self._record(Asked(request, 0), seen)
 
-    def _record(self, asked: Asked, seen: str | None = None) -> SubmitResult:
+    def _record(self, asked: Asked, seen: Seen | None = None) -> SubmitResult:
         connections = self._connections()
         with self._redis_errors():
             is_new = connections.ledger.accept(asked.request, report=True, seen=seen)
@@ -282,18 +283,18 @@ class Client:
         in_order = iter(self._confirmed(asked, answers))
         return [self._outcome(each.request, next(in_order)) if isinstance(each, Asked) else each for each in read]
 
-    def confirm(self, request_ids: Sequence[str]) -> None:
-        """Return once disk or replicas have these requests and all before them, as SFMC_DURABILITY asks.
+    def confirm(self, recorded: Sequence[str | Reported]) -> None:
+        """Return once disk or replicas have these requests, by their ids, and all before them, as SFMC_DURABILITY asks.
 
         Raises ServiceUnavailableError where they do not confirm it now: submit again what is not confirmed, with the
         same `request_id`. `submit` and the others do this themselves, unless `confirms_each` is False.
         """
         with self._redis_errors():
-            self._connections().ledger.confirm(request_ids)
+            self._connections().ledger.confirm(recorded)
 
-    def _confirm_each(self, request_ids: Sequence[str]) -> None:
+    def _confirm_each(self, recorded: Sequence[str | Reported]) -> None:
         if self._confirms_each:
-            self.confirm(request_ids)
+            self.confirm(recorded)
 
     def _confirmed(self, asked: Sequence[Asked], answers: Sequence[Accepting]) -> Sequence[Accepting]:
         """Have those confirmed together that the ledger has; if they are not, that is the answer to each of them."""
@@ -357,7 +358,7 @@ class Client:
         data = {"mid": self.mid, "file": fields, **detail}
         with self._redis_errors():
             is_new = self._connections().ledger.report(file.fingerprint, name, self.mid, file.name, data)
-        self._confirm_each([])
+        self._confirm_each([Reported(file.fingerprint, name)])
         return is_new
 
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:

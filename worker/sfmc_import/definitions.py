@@ -212,7 +212,7 @@ class CachedDefinitions:
         is_outdated = self._shared is not None and self._shared.is_outdated(mid, key, kept.asked_at)
         return None if is_outdated else kept
 
-    def description(self, mid: str, customer_key: str) -> FileDescription | Refusal:
+    def description(self, mid: str, customer_key: str, *, max_age: float = inf) -> FileDescription | Refusal:
         """Say what the file of a definition should look like, from memory or from Marketing Cloud."""
 
         def ask(_: Answer | None) -> FileDescription | Refusal:
@@ -220,11 +220,11 @@ class CachedDefinitions:
             return found or Rejected(*_absent(mid, customer_key, None))
 
         answer: FileDescription | Refusal = self._answer(  # type: ignore[assignment]
-            (mid, "file", customer_key), ask, inf
+            (mid, "file", customer_key), ask, max_age
         )
         return answer
 
-    def location(self, mid: str, customer_key: str) -> FileLocation | Refusal:
+    def location(self, mid: str, customer_key: str, *, max_age: float = inf) -> FileLocation | Refusal:
         """Say from where a definition reads its file, from memory or from Marketing Cloud."""
 
         def ask(_: Answer | None) -> FileLocation | Refusal:
@@ -232,7 +232,7 @@ class CachedDefinitions:
             return found or Rejected(*_absent(mid, customer_key, None))
 
         answer: FileLocation | Refusal = self._answer(  # type: ignore[assignment]
-            (mid, "location", customer_key), ask, inf
+            (mid, "location", customer_key), ask, max_age
         )
         return answer
 
@@ -267,6 +267,11 @@ class CachedDefinitions:
         since = asked_at if before is None else before.since
         read_at = self._read_at.get(mid, since)
         self._unread[mid] = _Unread(since, read_at, found.code, found.text)
+
+    def age_of_list(self, mid: str) -> float:
+        """Give the seconds since the list of all definitions was asked for that was read last; infinite without one."""
+        read_at = self._read_at.get(mid)
+        return inf if read_at is None else self._clock() - read_at
 
     def old_lists(self) -> list[OldList]:
         """Give the lists of all definitions that are given on although they are old."""

@@ -16,7 +16,7 @@ from sfmc_import.processes import Process
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import Backoff, RetryPolicy
 from sfmc_import.runs import Accepted, Definition, FileLocation, Run, Unexpected
-from sfmc_import.states import Decision, DueRequest, Followed, Lease, Reply, Result, Turn
+from sfmc_import.states import Decision, DueRequest, Followed, Lease, Reply, Reported, Result, Turn
 
 Refusal = NotApplied | Rejected
 
@@ -102,7 +102,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def confirm(self, request_ids: Collection[str]) -> None:
+    def confirm(self, recorded: Collection[str | Reported]) -> None:
         """Return once disk or replicas have these records and all of before, as SFMC_DURABILITY asks, if it does.
 
         Raises LedgerUnavailableError where they do not confirm it now, or where the ledger lacks one of the records.

@@ -305,6 +305,13 @@ def _read_id(value: object, problems: list[str]) -> str:
     return ""
 
 
+def id_problem(value: object) -> str:
+    """Say what is wrong with an id for a request; empty where nothing is."""
+    problems: list[str] = []
+    _read_id(value, problems)
+    return "".join(problems)
+
+
 _KINDS = ((bool, "true or false"), (int, "a number"), (float, "a number with a point"), ((list, tuple), "a list"))
 """The words for values that are no text, in the order in which they are tried: in Python true is a number too."""
 

@@ -66,6 +66,11 @@ class AmbiguousRoute:
 Routing = Routed | Unrouted | AmbiguousRoute
 
 
+def said_of(routing: Unrouted | AmbiguousRoute) -> str:
+    """Give the name of the event that says it."""
+    return "ambiguous_route" if isinstance(routing, AmbiguousRoute) else "unrouted"
+
+
 class BadRouteError(SfmcImportError, ValueError):
     """A route that can never work; the message says which and why."""
 

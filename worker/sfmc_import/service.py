@@ -259,13 +259,16 @@ _LEDGER_DOWN = "ledger_down"
 def _send_if_safe(
     decision: StartNow, window: float, policy: Policy, may_start: MayStart, deps: Deps
 ) -> Accepted | Fault | None:
-    """List the runs that exist, or the newer ones where the newest is known and that is enough, and send Perform."""
+    """List the runs that exist, or the newer ones where the newest is known and that is enough, and send Perform.
+
+    A worker that has just begun lists them in any case: the answer names the time of Marketing Cloud, thus the day.
+    """
     lease, holds = decision.lease, may_start()
     if not isinstance(holds, Holds):
         return holds
     intend = partial(deps.ledger.record_intent, lease, window=window, policy=policy)
     newest = decision.newest if decision.loss_age is None and decision.earlier is None else None
-    if not deps.baseline and newest is not None:
+    if not deps.baseline and newest is not None and deps.clock.service() is not None:
         return _perform(lease, partial(intend, (), above=True), may_start, deps)
     bound = None if deps.whole_baseline else newest
     runs = new_runs.runs_of(decision, deps, above=bound)

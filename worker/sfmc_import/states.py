@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 NEW = "new"
 UNFINISHED = ("accepted", "deferred", "starting", "retrying", "reconciling", "started")
@@ -47,6 +47,20 @@ SETTLED_EVENT = "settled"
 BUDGET_EVENTS = ("budget_warned", "budget_spent")
 REPORTS = (SETTLED_EVENT, "unrouted", "ambiguous_route", "message_rejected", *BUDGET_EVENTS, *OPERATOR_EVENTS)
 """Events that change no state; each has its sentence in ENDINGS of ops/harness/sfmc_harness/pages.py."""
+
+
+class Seen(NamedTuple):
+    """How somebody saw a request that is to be replayed: its state, and its newest replay, if there is one."""
+
+    state: str
+    replayed_by: str = ""
+
+
+class Reported(NamedTuple):
+    """One of REPORTS that was published of something: it is published once for the same `id`."""
+
+    id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

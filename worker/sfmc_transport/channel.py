@@ -31,7 +31,7 @@ from sfmc_transport.delivery import (
     read_unacked,
 )
 from sfmc_transport.looks import Looks
-from sfmc_transport.queues import Pop, in_order, lists_of, names_of, rounded
+from sfmc_transport.queues import KEPT, Pop, in_order, lists_of, names_of, rounded
 from sfmc_transport.received import Received
 from sfmc_transport.refusals import refused_writes_wait
 
@@ -63,7 +63,8 @@ class ReliableQoS(stock.QoS):
 
         Its place is freed in any case. With kombu it stays taken, and once as many acknowledgements failed
         as there are places, the worker polls no more, meets no connection error, and idles for ever.
-        Where the server lacks what the task recorded, another one has taken over meanwhile: the message returns too.
+        Where the server lacks what the task recorded, another one has taken over meanwhile: the message returns too,
+        and that is not counted.
         """
         message = self._delivered.get(delivery_tag)
         record = message.record if message is not None else ""
@@ -101,7 +102,7 @@ class ReliableQoS(stock.QoS):
             return
         with refused_writes_wait():
             for tag in self.channel.delivery.overdue(self.visibility_timeout, num):
-                self._restore(tag, last=False, counted=True)
+                self._restore(tag, last=False, counted=not tag.startswith(KEPT))
 
     def _restore(self, tag: str, *, last: bool, counted: bool) -> None:
         delivery = self.channel.delivery
@@ -126,7 +127,7 @@ class ReliableQoS(stock.QoS):
             return "no_queue", "no queue is bound to its exchange and routing key"
         limit = self.channel.sfmc_max_returns
         if counted and count_return(payload) >= limit:
-            return "returned_too_often", f"its worker died or stalled {limit} times while it ran"
+            return "returned_too_often", f"its worker died, stalled, or could not acknowledge it, {limit} times"
         return None
 
     def _dead_letter(self, tag: str, source: str, entry: bytes, reason: str, detail: str) -> None:

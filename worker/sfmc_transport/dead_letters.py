@@ -2,28 +2,43 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import redis
-from kombu.utils.json import loads
+from kombu.utils.json import dumps, loads
 
 from sfmc_transport.delivery import Keys, without_count
 from sfmc_transport.unpacking import MAX_MESSAGE_BYTES
 
 PAGE = 500
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 REPLAY = """
--- KEYS: dead letters, queue.  ARGV: id, entry.  Behind what waits in the queue already.
+-- KEYS: dead letters, queue, what became of it.  ARGV: id, entry, that, seconds.
+-- Behind what waits in the queue already.
 -- A script that fails takes nothing back: the letter goes last, when its message lies in the queue.
 if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
 redis.call('LPUSH', KEYS[2], ARGV[2])
+redis.call('SET', KEYS[3], ARGV[3], 'EX', ARGV[4])
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 1
 """
+
+DELETE = """
+-- KEYS: dead letters, what became of it.  ARGV: id, that, seconds.
+-- The first write needs no memory: so a full server does not refuse the other.
+if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+
+SAID_SECONDS = 7 * 86400
+"""How long it is known what became of a letter."""
 
 Client = Any
 """redis.Redis with `decode_responses=False`: entries may be any bytes. (Its stubs type replies for both modes.)"""
@@ -105,10 +120,13 @@ def reported(client: Client, keys: Keys, letter_id: str, record: str = "") -> No
         client.lrem(keys.unreported, 1, letter_id)
 
 
-def replay(client: Client, keys: Keys, letter_id: str, queue: str | None = None) -> DeadLetter:
+def replay(
+    client: Client, keys: Keys, letter_id: str, queue: str | None = None, said: Mapping[str, str] = NOTHING
+) -> DeadLetter:
     """Put one back as the last of its queue (or of `queue`, a key) and drop it, in one step; returns it.
 
-    Its count of deaths starts again at none. What `add` set aside goes back to its source with its id: see `sent_back`.
+    `said` is what `became` gives from then on. Its count of deaths starts again at none. What `add` set aside goes back
+    to its source with its id: see `sent_back`.
 
     Raises:
         DeadLetterNotFoundError: as `read`.
@@ -122,7 +140,8 @@ def replay(client: Client, keys: Keys, letter_id: str, queue: str | None = None)
         raise DeadLetterNotFoundError(f"dead letter {letter_id} names no queue: say which")
     move = client.register_script(REPLAY)
     try:
-        is_moved = move(keys=[keys.dead_letters, target], args=[letter_id, entry])
+        names = [keys.dead_letters, target, _said_key(keys, letter_id)]
+        is_moved = move(keys=names, args=[letter_id, entry, dumps(dict(said)), SAID_SECONDS])
     except redis.ResponseError as error:
         if "WRONGTYPE" not in str(error):
             raise
@@ -200,15 +219,26 @@ def read_parts(entry: bytes) -> dict[str, Any]:
     return {name: found[name] if isinstance(found.get(name), kind) else kind() for name, kind in parts.items()}
 
 
-def delete(client: Client, keys: Keys, letter_id: str) -> None:
-    """Delete one for good; of two who do it at once one succeeds.
+def became(client: Client, keys: Keys, letter_id: str) -> Mapping[str, str]:
+    """Give what was `said` when somebody replayed or deleted it; nothing where that is not known."""
+    found = client.get(_said_key(keys, letter_id))
+    return NOTHING if found is None else dict(loads(found))
+
+
+def delete(client: Client, keys: Keys, letter_id: str, said: Mapping[str, str] = NOTHING) -> None:
+    """Delete one for good; of two who do it at once one succeeds. `said` is what `became` gives from then on.
 
     Raises:
         DeadLetterNotFoundError: as `read`.
     """
     read(client, keys, letter_id)
-    if not client.xdel(keys.dead_letters, letter_id):
+    names = [keys.dead_letters, _said_key(keys, letter_id)]
+    if not client.register_script(DELETE)(keys=names, args=[letter_id, dumps(dict(said)), SAID_SECONDS]):
         raise DeadLetterNotFoundError(f"there is no dead letter {letter_id}")
+
+
+def _said_key(keys: Keys, letter_id: str) -> str:
+    return f"{keys.kombu_prefix}{keys.prefix}letter:{letter_id}"
 
 
 def _rows(client: Client, keys: Keys, letter_id: str) -> list[tuple[bytes, dict[bytes, bytes]]]:

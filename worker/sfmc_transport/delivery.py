@@ -14,6 +14,7 @@ from sfmc_transport.queues import (
     ACKNOWLEDGE,
     BIND,
     FORGET,
+    KEPT,
     PUSH_NEWEST,
     PUSH_ONCE,
     STALE_SECONDS,
@@ -32,7 +33,7 @@ Payload = dict[str, Any]
 """A message as kombu writes it: body, content-type, content-encoding, headers, properties."""
 
 RETURNS_HEADER = "sfmc_returns"
-"""Message header that counts how often a worker died or stalled with this message."""
+"""Message header that counts how often a worker died or stalled with this message, or its acknowledgement failed."""
 
 
 class UndecodableEntryError(Exception):
@@ -427,7 +428,7 @@ class Delivery:
         """Forget what was claimed under `tag`; False: this server has no `record`, and nothing is forgotten."""
         if record:
             keys = [self.keys.unacked_key, self.keys.unacked_index_key, record]
-            return bool(self._run(self._acknowledge, keys, [tag]))
+            return bool(self._run(self._acknowledge, keys, [tag, KEPT + tag]))
         # Not in one transaction: where only the first is done, whoever looks for overdue messages does the second.
         commands = ("HDEL", self.keys.unacked_key, tag), ("ZREM", self.keys.unacked_index_key, tag)
         if self._kept.ask(*commands) is None:

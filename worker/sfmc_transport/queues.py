@@ -144,10 +144,23 @@ end
 return 1
 """
 
+KEPT = "kept-"
+"""Before the delivery tag of a message that is kept for want of its record: when it returns no worker died with it."""
+
 ACKNOWLEDGE = """
--- KEYS: unacked, unacked_index, record.  ARGV: delivery tag.
+-- KEYS: unacked, unacked_index, record.  ARGV: delivery tag, the tag under which it is kept.
 -- 0: what the task recorded went to another server, or is lost: the message returns by its timeout.
-if redis.call('EXISTS', KEYS[3]) == 0 then return 0 end
+-- The first write needs no memory: so a full server does not refuse the others.
+if redis.call('EXISTS', KEYS[3]) == 0 then
+    local value, since = redis.call('HGET', KEYS[1], ARGV[1]), redis.call('ZSCORE', KEYS[2], ARGV[1])
+    if value and since then
+        redis.call('HDEL', KEYS[1], ARGV[1])
+        redis.call('ZREM', KEYS[2], ARGV[1])
+        redis.call('ZADD', KEYS[2], since, ARGV[2])
+        redis.call('HSET', KEYS[1], ARGV[2], value)
+    end
+    return 0
+end
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 return 1

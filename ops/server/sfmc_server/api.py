@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from fastapi.security import HTTPBearer
@@ -99,7 +100,7 @@ def submit(
         fields |= {"request_id": request_id_of(caller, inner(idempotency_key))}
         _check_same(access, client, fields)
     done = client.submit(**fields)
-    answer.headers["Location"] = f"/v1/requests/{done.request_id}"
+    answer.headers["Location"] = f"/v1/requests/{quote(done.request_id, safe='')}"
     if not done.is_new:
         answer.headers["Idempotency-Replayed"] = "true"
     view = waiting.wait(access, done.request_id, wait)

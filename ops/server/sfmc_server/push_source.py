@@ -206,6 +206,9 @@ class PushSource:
         if counts["not_now"]:
             next_in = self.submitter.next_in
             self._not_taken_for = self._cause()
+            if not (self._not_taken_for or self._is_ending) and self.submitter.is_list_new(self.options.mid):
+                # Files that no definition names yet: nothing is wrong, and the next POST asks newer ones.
+                return later(next_in)
             cause = self._not_taken_for or (IS_ENDING if self._is_ending else NOT_KEPT)
             text = f"{cause}; refused last at {datetime.now(UTC):%H:%M:%S} UTC, the next POST asks anew"
             self.standing.failed(text, again_in=next_in, state="not_taken")

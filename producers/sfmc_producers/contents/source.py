@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
+from sfmc_import.states import Reported
 from sfmc_producers.contents.opening import Contents
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Parse, Record
@@ -39,11 +40,11 @@ class ContentMailbox:
         self._inner.acknowledge(messages)
 
     def acknowledge_recorded(
-        self, messages: Sequence[Message], request_ids: Sequence[str], marks: Sequence[str] = ()
+        self, messages: Sequence[Message], recorded: Sequence[str | Reported], marks: Sequence[str] = ()
     ) -> bool:
-        """Acknowledge messages; False where the inner mailbox finds that a request of theirs is not there."""
+        """Acknowledge messages; False where the inner mailbox finds that what was recorded for them is not there."""
         if isinstance(self._inner, LooksForRecords):
-            return self._inner.acknowledge_recorded(messages, request_ids, marks)
+            return self._inner.acknowledge_recorded(messages, recorded, marks)
         self._inner.acknowledge(messages)
         return True
 

@@ -19,8 +19,8 @@ OF_DEFINITION = ("sftp", "s3")
 class Locations(Protocol):
     """Says from where definitions read."""
 
-    def location(self, mid: str, customer_key: str) -> FileLocation | Refusal:
-        """Give it from memory, or ask Marketing Cloud."""
+    def location(self, mid: str, customer_key: str, *, max_age: float) -> FileLocation | Refusal:
+        """Give it from memory, if not older than `max_age` seconds, or ask Marketing Cloud."""
         ...
 
 
@@ -29,14 +29,16 @@ def is_location(deliver: Deliver | None) -> bool:
     return deliver is not None and deliver.target in OF_DEFINITION
 
 
-def located(routed: Routed, targets: Mapping[str, Target], default_mid: str, locations: Locations) -> Routed | str:
-    """Put the name of a target in the place of "sftp" or "s3", or say why there is none.
+def located(
+    routed: Routed, targets: Mapping[str, Target], default_mid: str, locations: Locations, max_age: float
+) -> Routed | str:
+    """Put the name of a target in the place of "sftp" or "s3", or say why there is none; the location may be so old.
 
     Raises ServiceUnavailableError where Marketing Cloud does not say the location now.
     """
     deliver = routed.deliver
     assert deliver is not None
-    found = locations.location(routed.mid, routed.customer_key)
+    found = locations.location(routed.mid, routed.customer_key, max_age=max_age)
     if isinstance(found, NotApplied):
         text = f"Cannot read from where definition {routed.customer_key} reads its file: {found.text} ({found.code})"
         raise ServiceUnavailableError(text)

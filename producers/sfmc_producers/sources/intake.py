@@ -9,7 +9,8 @@ from typing import Protocol, TypeGuard
 import structlog
 
 from sfmc_import.client import SubmitResult
-from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
+from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted, said_of
+from sfmc_import.states import Reported
 from sfmc_producers.checked_files import Refused, Skipped, say_refused
 from sfmc_producers.delivery.records import Held
 from sfmc_producers.sources.arrivals import Arrival
@@ -87,6 +88,12 @@ class Taken:
     routing: Routing
     is_new: bool
     request_id: str | None = None
+    reported: Reported | None = None
+
+    @property
+    def recorded(self) -> str | Reported | None:
+        """What must be there before the arrival is let go of."""
+        return self.request_id or self.reported
 
 
 def is_unchecked(routing: Routing | None) -> TypeGuard[Routed]:
@@ -122,7 +129,7 @@ class Intake:
 
         False: not now, ask again. InvalidRequest: no repetition helps.
         """
-        return _is_taken(*self._confirmed([self.take_arrival(arrival)]))
+        return self.take_many([arrival])[0]
 
     def take_many(self, arrivals: Sequence[Arrival]) -> list[bool | InvalidRequest]:
         """Take arrivals in few round trips; each as `take` does, whatever becomes of the others."""
@@ -130,7 +137,8 @@ class Intake:
 
     def record_many(self, arrivals: Sequence[Arrival]) -> list[Recorded]:
         """Do the same as `take_many`, and leave it to the caller to `confirm` what is taken."""
-        routed = [(arrival, self.route(arrival)) for arrival in arrivals]
+        since = self.submitter.moment
+        routed = [(arrival, self._decided(arrival, self.route(arrival), since)) for arrival in arrivals]
         together = [(arrival, target) for arrival, target in routed if is_unchecked(target)]
         files = [(arrival.file, target, arrival.event_id) for arrival, target in together]
         answers = iter(self.submitter.submit_many(files, self.source) if files else ())
@@ -142,20 +150,30 @@ class Intake:
     def _confirmed(self, taken: Sequence[Recorded]) -> Sequence[Recorded]:
         """Give only those that were taken and whose records are confirmed; the others come again."""
         done = [each for each in taken if isinstance(each, Taken)]
-        if not done or self.confirm([each.request_id for each in done]):
+        if not done or self.confirm([each.recorded for each in done]):
             return taken
         return [None if isinstance(each, Taken) else each for each in taken]
 
-    def confirm(self, request_ids: Sequence[str | None]) -> bool:
-        """Tell whether disk or replicas have these requests and what was reported before; False: not now.
+    def confirm(self, recorded: Sequence[str | Reported | None]) -> bool:
+        """Tell whether disk or replicas have these requests and reports; False: not now.
 
         Who does not take arrivals with `take` or `take_many` asks this before their source lets go of them.
         """
-        return self.submitter.confirm([each for each in request_ids if each is not None])
+        return self.submitter.confirm([each for each in recorded if each is not None])
 
     def take_arrival(self, arrival: Arrival) -> Recorded:
-        """Do the same as `take`, and say what became of it; Held: it is not delivered yet, None: not now."""
-        return self._take_to(arrival, self.route(arrival))
+        """Take a file that is looked at again, so that nothing ends here; Held: it is not delivered yet, None: not now.
+
+        Whoever asks lets `confirm` follow.
+        """
+        since, routing = self.submitter.moment, self.route(arrival)
+        return self._take_to(arrival, self._decided(arrival, routing, since) or routing)
+
+    def _decided(self, arrival: Arrival, routing: Routing | None, since: float) -> Routing | None:
+        """Let newer definitions say it where a file, which came at `since`, would start nothing; None: not now."""
+        if isinstance(routing, (Unrouted, AmbiguousRoute)):
+            return self.submitter.route_anew(arrival.file, arrival.mid or self._mid, since)
+        return routing
 
     def _take_to(self, arrival: Arrival, routing: Routing | None) -> Recorded:
         if routing is None:
@@ -192,9 +210,13 @@ class Intake:
         """Record the request of an arrival for this definition; answers as `take`."""
         return _is_taken(self.submit_to(arrival, target))
 
-    def report(self, arrival: Arrival, routing: Unrouted | AmbiguousRoute) -> bool:
-        """Report that an arrival starts nothing; False: not now, ask again."""
-        return self._report(arrival, routing) is not None
+    def report(self, arrival: Arrival, routing: Unrouted | AmbiguousRoute, since: float) -> bool:
+        """Report that an arrival, which was there at `since`, starts nothing.
+
+        False: not now, or newer definitions say that it starts something: ask again.
+        """
+        found = self._decided(arrival, routing, since)
+        return isinstance(found, (Unrouted, AmbiguousRoute)) and self._report(arrival, found) is not None
 
     def submit_to(self, arrival: Arrival, target: Routed) -> Recorded:
         """Record the request of an arrival for this definition; answers as `take_arrival`."""
@@ -258,7 +280,7 @@ class Intake:
         if is_new:
             keys = list(routing.customer_keys)
             self._log.warning("file_not_routed", **_names(arrival), reason=routing.text, customer_keys=keys)
-        return Taken(routing, is_new)
+        return Taken(routing, is_new, reported=Reported(arrival.file.fingerprint, said_of(routing)))
 
 
 def _names(arrival: Arrival) -> dict[str, str]:

@@ -11,6 +11,7 @@ import structlog
 
 from sfmc_import.errors import SfmcImportError
 from sfmc_import.retrying import Backoff
+from sfmc_import.states import Reported
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Ignored, Parse, Record, Unreadable
 from sfmc_producers.sources.intake import Intake, Recorded, SaidOnce, SetAside, Taken
@@ -87,9 +88,9 @@ class LooksForRecords(Protocol):
     """A mailbox in the Redis of the ledger: a primary that took over may lack what was recorded before."""
 
     def acknowledge_recorded(
-        self, messages: Sequence[Message], request_ids: Sequence[str], marks: Sequence[str] = ()
+        self, messages: Sequence[Message], recorded: Sequence[str | Reported], marks: Sequence[str] = ()
     ) -> bool:
-        """Remove messages if all of these requests and the keys `marks` are there; False: none is removed."""
+        """Remove messages if all of these records and the keys `marks` are there; False: none is removed."""
         ...
 
 
@@ -131,7 +132,7 @@ class Receiver:
         self._most_waiting, self._tried_at, self._is_full = most_waiting, 0.0, False
         self._ignored: Counter[str] = Counter()
         # What was recorded for the messages that are taken now, and is to be confirmed before they are acknowledged.
-        self._requests: list[str | None] = []
+        self._recorded: list[str | Reported | None] = []
         self._set_aside_now: list[str] = []
         self._said = SaidOnce()
         self._log = structlog.get_logger("sfmc_producers.sources").bind(source=self.name)
@@ -223,19 +224,19 @@ class Receiver:
         return left
 
     def _are_acknowledged(self, mailbox: Mailbox, done: Sequence[Message]) -> bool:
-        requests, letters = [each for each in self._requests if each is not None], self._set_aside_now
+        recorded, letters = [each for each in self._recorded if each is not None], self._set_aside_now
         if not self._are_confirmed():
             return False
         if isinstance(mailbox, LooksForRecords):
-            return mailbox.acknowledge_recorded(done, requests, self._set_aside.marks(self.name, letters))
+            return mailbox.acknowledge_recorded(done, recorded, self._set_aside.marks(self.name, letters))
         mailbox.acknowledge(done)
         return True
 
     def _are_confirmed(self) -> bool:
         """Tell whether disk or replicas have all that was recorded since this was asked last."""
-        requests, self._requests = self._requests, []
+        recorded, self._recorded = self._recorded, []
         set_aside, self._set_aside_now = self._set_aside_now, []
-        if requests and not self._intake.confirm(requests):
+        if recorded and not self._intake.confirm(recorded):
             return False
         return not set_aside or self._set_aside.confirm(self.name, set_aside)
 
@@ -290,7 +291,7 @@ class Receiver:
         if isinstance(record, Arrival):
             taken = next(answers)
             if isinstance(taken, Taken):
-                self._requests.append(taken.request_id)
+                self._recorded.append(taken.recorded)
             if not isinstance(taken, InvalidRequest):
                 return isinstance(taken, Taken)
             record = Unreadable("; ".join(taken.problems))

@@ -21,6 +21,7 @@ from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
 from sfmc_import.request import BadRequestError, read_request, unknown_names
 from sfmc_import.settings.values import RedisUrl, Seconds
+from sfmc_import.states import Reported
 from sfmc_producers.contents.opening import open_contents
 from sfmc_producers.contents.source import ContentMailbox, ContentSource
 from sfmc_producers.contents.tables import DESCRIPTION, ReadContent, not_listed
@@ -106,14 +107,14 @@ class StreamMailbox:
             self._redis.xack(*self._group(), *(message.id for message in messages))
 
     def acknowledge_recorded(
-        self, messages: Sequence[Message], request_ids: Sequence[str], marks: Sequence[str] = ()
+        self, messages: Sequence[Message], recorded: Sequence[str | Reported], marks: Sequence[str] = ()
     ) -> bool:
-        """Do the same if the server has these requests and keys, or is not that of the ledger; False: nothing is."""
+        """Do the same if the server has these records and keys, or is not that of the ledger; False: nothing is."""
         records = self._records
-        if records is None or not (request_ids or marks):
+        if records is None or not (recorded or marks):
             self.acknowledge(messages)
             return True
-        keys = [self._options.key, *dict.fromkeys([*map(records.request, request_ids), *marks])]
+        keys = [self._options.key, *dict.fromkeys([*map(records.record, recorded), *marks])]
         arguments = [self._options.group, str(int(self.removes)), *(message.id for message in messages)]
         with self._errors():
             is_done = bool(self._redis.eval(ACKNOWLEDGE, len(keys), *keys, *arguments))

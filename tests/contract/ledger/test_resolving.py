@@ -5,7 +5,7 @@ import pytest
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.request import GoneOnError
 from sfmc_import.runs import Accepted
-from sfmc_import.states import AlreadyEnded, StartNow
+from sfmc_import.states import AlreadyEnded, Seen, StartNow
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
 
 
@@ -192,10 +192,21 @@ def test_what_was_started_since_it_was_looked_at_is_not_replayed(scenario: Scena
     resolve(scenario, "77")
     again = request("b", file("x.csv"), replays="a")
 
-    with pytest.raises(GoneOnError, match="request a is not_started no longer"):
-        scenario.ledger.accept(again, seen="not_started")
+    with pytest.raises(GoneOnError, match="request a has gone on"):
+        scenario.ledger.accept(again, seen=Seen("not_started"))
     assert scenario.ledger.load("b") is None
-    assert scenario.ledger.accept(again, seen="started")
+    assert scenario.ledger.accept(again, seen=Seen("started"))
+
+
+def test_what_was_replayed_since_it_was_looked_at_is_not_replayed_once_more(scenario: Scenario):
+    record_start_unknown(scenario)
+    resolve(scenario, None)
+    assert scenario.ledger.accept(request("b", file("x.csv"), replays="a"), seen=Seen("not_started"))
+
+    with pytest.raises(GoneOnError, match="request a has gone on"):
+        scenario.ledger.accept(request("c", file("x.csv"), replays="a"), seen=Seen("not_started"))
+    assert scenario.ledger.load("c") is None
+    assert scenario.ledger.accept(request("c", file("x.csv"), replays="a"), seen=Seen("not_started", "b"))
 
 
 def test_a_replay_of_what_the_ledger_does_not_know_leaves_no_record_of_that(scenario: Scenario):

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 import redis as redis_py
 
+from sfmc_import.client import Client
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.redis_address import parse_redis_url
+from sfmc_import.request import FileInfo
+from sfmc_import.states import Reported
 from sfmc_local.redis_server import Valkey
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.stream import StreamMailbox, StreamOptions, parse
@@ -96,6 +99,19 @@ def test_entries_stay_while_the_redis_of_stream_and_ledger_lacks_one_of_their_re
         assert stream.xpending(KEY, GROUP)["pending"] == 2
         stream.hset(keys.request("r2"), "state", "accepted")
         assert mine.acknowledge_recorded(messages, ["r1", "r2"]) is True
+    assert is_done(stream)
+
+
+def test_an_entry_stays_while_the_redis_lacks_the_event_that_its_file_starts_nothing(stream, own_valkey) -> None:
+    send(stream, event("b.csv"))
+    file = FileInfo(location="drop", name="b.csv", version="1")
+    said = Reported(file.fingerprint, "unrouted")
+    with closing(StreamMailbox(parse_redis_url(own_valkey.url), StreamOptions(key=KEY), Keys())) as mine:
+        messages = mine.receive()
+        assert mine.acknowledge_recorded(messages, [said]) is False
+        with Client(own_valkey.url, mid="510001234") as client:
+            client.report("unrouted", file=file, detail={"text": "none"})
+        assert mine.acknowledge_recorded(messages, [said]) is True
     assert is_done(stream)
 
 

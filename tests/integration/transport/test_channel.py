@@ -327,6 +327,37 @@ def test_a_message_whose_workers_keep_dying_is_dead_letter(connect_reliably, raw
     assert letter[b"reason"] == b"returned_too_often"
 
 
+def test_a_message_that_is_kept_for_want_of_its_record_is_not_taken_for_one_whose_workers_die(connect_reliably, raw):
+    inbox = Inbox(connect_reliably(visibility_timeout=100, sfmc_max_returns=3), "imports")
+    publish(inbox.connection, "imports", "kept")
+    for delivered in range(5):
+        message = inbox.drain()[delivered]
+        message.record = "record"
+        message.ack()
+        for tag in raw.zrange("unacked_index", 0, -1):
+            raw.zadd("unacked_index", {tag: 0})
+        inbox.channel.qos.restore_visible(interval=1)
+        assert places(raw) == only(queue=1)
+
+    raw.set("record", "1", ex=60)
+    message = inbox.drain()[5]
+    message.record = "record"
+    message.ack()
+    assert places(raw) == only()
+
+
+def test_a_message_is_kept_once_however_full_redis_is(delivery, raw):
+    raw.hset("unacked", "tag", b"[]")
+    raw.zadd("unacked_index", {"tag": 7})
+    raw.config_set("maxmemory", 1)
+    try:
+        assert [delivery.acknowledge("tag", "record") for _ in range(2)] == [False, False]
+    finally:
+        raw.config_set("maxmemory", 0)
+
+    assert (raw.hlen("unacked"), raw.zrange("unacked_index", 0, -1, withscores=True)) == (1, [(b"kept-tag", 7.0)])
+
+
 def test_a_message_that_a_stock_worker_held_is_returned_too(inbox, raw):
     publish(inbox.connection, "imports", "mine")
     inbox.drain()

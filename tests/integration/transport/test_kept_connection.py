@@ -101,7 +101,7 @@ def test_a_message_is_forgotten_only_where_its_record_is(pool, raw):
     assert (raw.exists("unacked"), raw.exists("unacked_index")) == (1, 1)
     raw.hset("record", "state", "accepted")
     raw.expire("record", 60)
-    assert delivery.acknowledge("tag", "record") is True
+    assert delivery.acknowledge("kept-tag", "record") is True
     assert (raw.exists("unacked"), raw.exists("unacked_index")) == (0, 0)
 
 

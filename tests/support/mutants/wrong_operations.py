@@ -69,7 +69,7 @@ OPERATIONS = (
     Mutant("starting", "return by and by ~= a.operator and math", "return by and math"),
     Mutant(
         "upkeep",
-        "    if present(a.seen) and fields_of(request_key(a.replays), 'state')[1] ~= a.seen then return 3 end\n",
+        "    if present(a.seen) and not is_as_seen() then return 3 end\n",
         "",
     ),
     Mutant("lib", "      set(request_key(values.replays), before, {replayed = id})\n", ""),
@@ -81,6 +81,8 @@ OPERATIONS = (
         "    if true then\n      set(request_key(values",
     ),
     Mutant("ordering", "int(r.arrived or r.at)", "int(r.at)"),
+    Mutant("upkeep", "return before[1] == a.seen and (before", "return (before"),
+    Mutant("upkeep", " and (before[2] or '') == (present(a.seen_replay) or '')", ""),
     Mutant("starting", "math.abs(now - int(at)) < CORRECTED_AFTER", "true"),
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "1"),
     Mutant("claim", "'drop' and held and not pause", "'drop' and held"),

@@ -23,6 +23,8 @@ RULES = (
     ("sfmc_import.following", "if run.overdue and not retrying.is_account_wide(fault):", "if run.overdue:"),
     ("sfmc_import.following", "max(pause, retrying.pause_asked(fault))", "pause"),
     ("sfmc_import.service", "looked_up=decision.denied", "looked_up=None"),
+    ("sfmc_import.service", "newest is not None and deps.clock.service() is not None", "newest is not None"),
+    ("sfmc_import.service", "not deps.baseline and newest is not None and deps", "newest is None and deps"),
     ("sfmc_import.service", "    if decision.denied:\n", "    if False:\n"),
     ("sfmc_import.retrying", "min(max(times.chance, 0.0), 1.0)", "times.chance"),
     ("sfmc_import.retrying", "wide and not policy.account_wide", "wide"),

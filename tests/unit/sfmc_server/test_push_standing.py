@@ -56,6 +56,15 @@ def test_a_post_that_was_sent_away_and_never_came_again_is_no_trouble_for_ever()
     assert (still, said(push)["state"]) == ("not_taken", "watched")
 
 
+def test_a_file_that_waits_for_newer_definitions_is_posted_again_and_is_no_trouble() -> None:
+    with pushing(clock=lambda: 0.0) as push:
+        push.client.list_age = 0.5
+        answer = push.post(posts.cloudevent("a.txt"), content_type="application/cloudevents+json")
+        state = said(push)["state"]
+
+    assert (answer.status_code, state) == (503, "watched")
+
+
 class NoSender(Verifier):
     """Knows no sender."""
 

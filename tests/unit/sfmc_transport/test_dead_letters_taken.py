@@ -1,5 +1,7 @@
 """A dead letter that somebody else takes between the look at it and the step."""
 
+from collections.abc import Callable
+
 import pytest
 
 from sfmc_transport import dead_letters
@@ -14,8 +16,8 @@ class TakenMeanwhile:
     def xrange(self, *_: object, **__: object) -> list[tuple[bytes, dict[bytes, bytes]]]:
         return [(b"1-0", {b"entry": b"{}", b"queue": b"imports"})]
 
-    def xdel(self, *_: object) -> int:
-        return 0
+    def register_script(self, _: str) -> Callable[..., int]:
+        return lambda **_: 0
 
 
 def test_who_deletes_what_another_has_taken_meanwhile_learns_it() -> None:

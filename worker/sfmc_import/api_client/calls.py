@@ -42,7 +42,8 @@ def _nothing(_: Answer) -> None:
 
 
 def _id(text: str) -> str:
-    return quote(text, safe="")
+    """Give a name as one step of an address: a point alone, or two, would name a step of the way there."""
+    return text.replace(".", "%2E") if text in {".", ".."} else quote(text, safe="")
 
 
 def _get(path: str, read: Any, **query: Any) -> Call[Any]:
@@ -196,7 +197,7 @@ def _pause_path(scope: str) -> str:
     mid, _, key = rest.partition(":")
     if kind == "all":
         return "/pauses/all"
-    return f"/pauses/units/{mid}" if kind == "mid" else f"/definitions/{mid}/{_id(key)}/pause"
+    return f"/pauses/units/{_id(mid)}" if kind == "mid" else f"/definitions/{_id(mid)}/{_id(key)}/pause"
 
 
 def dead_letters(cursor: str | None, limit: int) -> Call[DeadLetterPage]:

@@ -19,6 +19,7 @@ from sfmc_import.operations.errors import InvalidError
 from sfmc_import.operations.status import RunningView
 from sfmc_import.operations.watching import events_until_end
 from sfmc_import.request import BadRequestError, FileInfo, IdTakenError, plain_mid
+from sfmc_import.states import Reported
 
 MAX_RECORD = 150_000
 """How many bytes of a record are kept: the server takes bodies of 256 KiB."""
@@ -96,7 +97,7 @@ class ApiSubmitter:
                 found.append(error)
         return found
 
-    def confirm(self, request_ids: Sequence[str]) -> None:
+    def confirm(self, recorded: Sequence[str | Reported]) -> None:
         """Do nothing: the server answers when disk or replicas have what its settings ask for."""
 
     def reject(self, *, request_id: str, **given: Any) -> Rejection:

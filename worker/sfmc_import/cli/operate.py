@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import click
+from uuid_utils import uuid7
 
 from sfmc_import.advice import Command
 from sfmc_import.cli.completing import complete_key
@@ -166,19 +166,30 @@ def settle(request_id: str, *, reason: str, operator: str | None, as_json: bool)
 @click.command(epilog=examples("sfmc-import replay 0199f3a2-… --reason 'definition is corrected'"))
 @click.argument("request_id", metavar="REQUEST_ID")
 @click.option("--force", is_flag=True, help="Also if its file was imported, and inside the window; needs --reason.")
+@click.option(
+    "--request-id",
+    "new_id",
+    metavar="ID",
+    help="An id of your own for the new request: the same command with the same id is one request, so it can be given"
+    " again when it failed. Over the API it is the Idempotency-Key.  [default: a new id]",
+)
 @reason_option
 @operator_option
 @json_option
-def replay(request_id: str, *, force: bool, reason: str | None, operator: str | None, as_json: bool) -> None:
+def replay(
+    request_id: str, *, force: bool, new_id: str | None, reason: str | None, operator: str | None, as_json: bool
+) -> None:
     """Submit what a request asked for again, as a new request that names it (`replays`).
 
     For requests that ended without an import. The new one waits for the window as any other. If a newer request has
-    imported a file of the same name since, only --force replays it: what lies there would be imported once more.
+    imported a file of the same name since, only --force replays it: what lies there would be imported once more. So
+    does --force alone where it was replayed already, and that has not come to nothing.
 
-    Exit code: 0 submitted, 1 there is no such request, or it has not ended, is start_unknown, or was imported.
+    Exit code: 0 submitted, 1 there is no such request, or it has not ended, is start_unknown, or was imported or
+    replayed.
     """
     with open_operations(operator) as operations:
-        done = operations.replay(request_id, str(uuid4()), reason, force=force)
+        done = operations.replay(request_id, new_id or str(uuid7()), reason, force=force)
     if as_json:
         print_json(done.model_dump(mode="json"))
     else:

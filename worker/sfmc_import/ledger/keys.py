@@ -15,6 +15,7 @@ from sfmc_import.ledger.schema import (
     KEYS,
     LOCK_OUT,
     PROCESSES,
+    REPORT,
     REQUEST,
     RESULTS,
     STREAM,
@@ -23,6 +24,7 @@ from sfmc_import.ledger.schema import (
 )
 from sfmc_import.ledger.watching_keys import FOLDERS, LAST_SEEN, WAITS, WATCHERS, place_of_waits
 from sfmc_import.request import DEFAULT_PREFIX
+from sfmc_import.states import Reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ class Keys:
     def request(self, request_id: str) -> str:
         """The record of a request."""
         return self.name_of(REQUEST, request_id)
+
+    def record(self, recorded: str | Reported) -> str:
+        """What says that a request was recorded, or an event published."""
+        return self.name_of(REPORT, *recorded) if isinstance(recorded, Reported) else self.request(recorded)
 
     def definition(self, mid: str, customer_key: str) -> str:
         """Holder, fencing token, lease and window of a definition."""

@@ -481,7 +481,7 @@ def _dated(noted: Mapping[str, Any], at: float) -> dict[str, Any]:
 _ALWAYS = ("state", "mid", "customer_key", "attempt", "accepted_at", "since", "due_at", "file")
 _IF_KNOWN = (
     *("asked_key", "object_id", "task_id", "soap_request_id", "import_status", "held_by"),
-    *("settled_by", "settled_operator", "settled_reason", "newer_import", "replayed_by"),
+    *("settled_by", "settled_operator", "settled_reason", "newer_import", "replays", "replayed_by"),
     *("source", "event_id", "reason", "not_before", "expires"),
 )
 

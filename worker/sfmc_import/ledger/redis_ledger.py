@@ -58,7 +58,9 @@ from sfmc_import.states import (
     Followed,
     Lease,
     Reply,
+    Reported,
     Result,
+    Seen,
     Turn,
 )
 from sfmc_import.waiting import reason_of
@@ -146,12 +148,12 @@ class RedisLedger:
     def _step(self, step: str, lease: Lease, **more: Any) -> Any:
         return self._run(step, {"id": lease.request_id, "fence": lease.fence, **more})
 
-    def accept(self, request: StartRequest, *, report: bool = False, seen: str | None = None) -> bool:
-        """See sfmc_import.ports.Ledger.accept; raises GoneOnError where what it replays is not in the state `seen`."""
-        more = {} if seen is None else {"seen": seen}
+    def accept(self, request: StartRequest, *, report: bool = False, seen: Seen | None = None) -> bool:
+        """See sfmc_import.ports.Ledger.accept; raises GoneOnError where what it replays is not as it was `seen`."""
+        more = {} if seen is None else {"seen": seen.state, "seen_replay": seen.replayed_by}
         code = self._run("accept", self._accept_arguments(request, report=report) | more)
         if code == _GONE_ON:
-            raise GoneOnError(f"request {request.replays} is {seen} no longer")
+            raise GoneOnError(f"request {request.replays} has gone on since it was looked at")
         answer = read_accepted(request, code)
         if isinstance(answer, Exception):
             raise answer
@@ -168,14 +170,13 @@ class RedisLedger:
         answers = run_many(self._client, self._scripts["accept"], (self.keys.due, self.keys.stream), calls)
         return [read_accepted(*each) for each in zip(requests, answers, strict=True)]
 
-    def confirm(self, request_ids: Collection[str]) -> None:
+    def confirm(self, recorded: Collection[str | Reported]) -> None:
         """See sfmc_import.ports.Ledger.confirm."""
         if self._settings.durability.kind == "none":
             return
         from sfmc_import.ledger.confirming import confirm  # noqa: PLC0415 - for who has SFMC_DURABILITY
 
-        records = [self.keys.request(each) for each in request_ids]
-        confirm(self._client, self._settings.durability, self.keys.mark, records)
+        confirm(self._client, self._settings.durability, self.keys.mark, [*map(self.keys.record, recorded)])
 
     def _accept_arguments(self, request: StartRequest, *, report: bool) -> dict[str, Any]:
         # The call has a name: when its reply got lost and redis-py repeats it, the request is still new.

@@ -10,6 +10,12 @@ local function refuse_other_content()
   note_place(a.id, record(request_key(a.id)), entry)
 end
 
+-- Whether what is to be replayed is in the state in which an operator saw it, and no one has replayed it since.
+local function is_as_seen()
+  local before = fields_of(request_key(a.replays), 'state', 'replayed')
+  return before[1] == a.seen and (before[2] or '') == (present(a.seen_replay) or '')
+end
+
 -- Records a request; answers 1 if it was new, also when the same call comes again because its reply was lost, 0 if it
 -- was known, and 2 if the id was accepted with other content. An event says so with `refusal`, a text: without it the
 -- caller has a message that becomes a dead letter and has its event then. Answers 3 for a replay of what is no longer as
@@ -17,7 +23,7 @@ end
 function steps.accept()
   local known = fields_of(request_key(a.id), 'state', 'call', 'c')
   if not known[1] then
-    if present(a.seen) and fields_of(request_key(a.replays), 'state')[1] ~= a.seen then return 3 end
+    if present(a.seen) and not is_as_seen() then return 3 end
     create(a.id, a)
     return 1
   end

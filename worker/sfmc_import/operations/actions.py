@@ -1,7 +1,9 @@
 """What an operator does: cancel, replay, pause, resume. Each says who and why in an event."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from uuid_utils import uuid7
 
@@ -15,8 +17,8 @@ from sfmc_import.operations.limits import MAX_TEXT, check_key, check_reason
 from sfmc_import.operations.pausing import pauses
 from sfmc_import.operations.requests import life, no_request, read_views
 from sfmc_import.operations.views import ActionView, PauseView, ResumedView, scope_of, time_of
-from sfmc_import.request import GoneOnError, StartRequest
-from sfmc_import.states import AS_EXPECTED, UNFINISHED
+from sfmc_import.request import GoneOnError, StartRequest, id_problem
+from sfmc_import.states import AS_EXPECTED, COMPLETED, UNFINISHED, Seen
 
 __all__ = ["MAX_TEXT", "cancel", "force", "pause", "pauses", "replay", "resume", "scope_of", "settle"]
 
@@ -93,15 +95,17 @@ def replay(
     """Submit what a request asked for again, as a new request that names it; the same `new_id` is one request.
 
     Who does not let it be confirmed, as SFMC_DURABILITY asks, does so for many. Raises NotFoundError; ConflictError
-    where it has not ended, its start is unknown, or it was imported and `force` is not given; InvalidError for `force`
-    without a reason.
+    where it has not ended, its start is unknown, or it was imported, or replayed by a request that may import it, and
+    `force` is not given; InvalidError for `force` without a reason.
     """
     _check_force(reason, force=force)
+    _check_id(new_id)
     old = access.ledger().load(request_id)
     if old is None:
         raise no_request(access, request_id)
     done = ActionView(request_id=request_id, state="accepted", operator=operator, new_request_id=new_id or str(uuid7()))
-    if new_id is not None and access.reader.request(new_id) is not None:
+    if new_id is not None and (known := access.reader.request(new_id)) is not None:
+        _require_replay(known, request_id)
         if confirms:
             access.ledger().confirm([new_id])
         return done
@@ -110,16 +114,27 @@ def replay(
     return done
 
 
-def _record(access: ReadAccess, request: StartRequest, seen: str, *, confirms: bool) -> None:
-    """Record a replay, unless another operator has changed what it replays since it was `seen`."""
+def _check_id(new_id: str | None) -> None:
+    if new_id is not None and (problem := id_problem(new_id)):
+        raise InvalidError(problem, "give another id", field="request_id")
+
+
+def _require_replay(known: Mapping[str, Any], request_id: str) -> None:
+    if known.get("replays") != request_id:
+        text = f"request {known['request_id']} does not replay {request_id}: the id is that of another request"
+        raise ConflictError(text, "give each replay an id of its own", str(known["state"]))
+
+
+def _record(access: ReadAccess, request: StartRequest, seen: Seen, *, confirms: bool) -> None:
+    """Record a replay, unless somebody has changed or replayed what it replays since it was `seen`."""
     from sfmc_import.client import Client  # noqa: PLC0415 - kombu, which what only reads does not need
 
     with Client.from_settings(access.settings, confirms_each=confirms) as client:
         try:
             client.record(request, seen=seen)
         except GoneOnError as error:
-            state = _check_replay(access, str(request.replays), force=request.force)
-            raise ConflictError(str(error), "look at it again", state) from error
+            now = _check_replay(access, str(request.replays), force=request.force)
+            raise ConflictError(str(error), "look at it again", now.state) from error
 
 
 def _check_force(reason: str | None, *, force: bool) -> None:
@@ -143,19 +158,12 @@ def _again(old: StartRequest, new_id: str, operator: str, reason: str | None, *,
     )
 
 
-def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> str:
-    """Give the state of a request that may be replayed; raises ConflictError."""
+def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> Seen:
+    """Give how a request is that may be replayed; raises ConflictError."""
     record = access.reader.request(request_id) or {}
-    state = str(record.get("state"))
-    if record.get("settled_by") and not force:
-        text = f"request {request_id} is settled: request {record['settled_by']} has imported its file since"
-        raise ConflictError(text, _by_force("imports once more what lies there under its name", request_id), state)
-    if record.get("settled_operator") and not force:
-        text = f"request {request_id} is settled: {record['settled_operator']} has said that it is dealt with"
-        raise ConflictError(text, _by_force("imports its file all the same", request_id), state)
-    if record.get("newer_import") and not force:
-        text = f"request {request_id}: request {record['newer_import']} has imported a newer file of its name since"
-        raise ConflictError(text, _by_force("imports what lies there under this name now", request_id), state)
+    state, again = str(record.get("state")), str(record.get("replayed_by") or "")
+    if not force:
+        _check_gone_on(access, request_id, record, again)
     if state in UNFINISHED:
         raise ConflictError(f"request {request_id} is {state}: it has not ended", state=state)
     if state == "start_unknown":
@@ -172,7 +180,27 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> str:
     if state in {*AS_EXPECTED, "completed_suspicious"} and not force:
         text = f"request {request_id} is {state}: its file was imported"
         raise ConflictError(text, _by_force("imports it again", request_id), state)
-    return state
+    return Seen(state, again)
+
+
+def _check_gone_on(access: ReadAccess, request_id: str, record: Mapping[str, Any], again: str) -> None:
+    """Raise ConflictError where something has come of a request since its end: `again` is its newest replay."""
+    came = str((access.reader.request(again) or {}).get("state")) if again else ""
+    if record.get("settled_by"):
+        text = f"is settled: request {record['settled_by']} has imported its file since"
+        advice = _by_force("imports once more what lies there under its name", request_id)
+    elif record.get("settled_operator"):
+        text = f"is settled: {record['settled_operator']} has said that it is dealt with"
+        advice = _by_force("imports its file all the same", request_id)
+    elif newer := record.get("newer_import"):
+        text = f"has an older file: request {newer} has imported a newer file of its name since"
+        advice = _by_force("imports what lies there under this name now", request_id)
+    elif came in {*UNFINISHED, *COMPLETED, "start_unknown", "follow_timed_out"}:
+        text = f"was replayed as request {again}, which is {came}"
+        advice = _by_force("replays it once more", request_id)
+    else:
+        return
+    raise ConflictError(f"request {request_id} {text}", advice, str(record.get("state")))
 
 
 def _resolve_it(request_id: str) -> Advice:

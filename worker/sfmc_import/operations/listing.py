@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -427,13 +428,10 @@ def dead_letters(access: ReadAccess, after: str | None = None, limit: int = 50) 
     return DeadLetterPage(items=items, next=items[-1].id if len(items) == count else None)
 
 
-def dead_letter(access: ReadAccess, letter_id: str) -> DeadLetterView:
+def dead_letter(access: ReadAccess, letter_id: str, *, says: bool = False) -> DeadLetterView:
     """Give one dead letter with its bytes; raises NotFoundError."""
-    with redis_errors():
-        try:
-            found = letters.read(access.broker, access.broker_keys, letter_id)
-        except letters.DeadLetterNotFoundError as error:
-            raise NotFoundError(str(error), LIST_THEM) from error
+    with _letter_errors(access, letter_id, says=says):
+        found = letters.read(access.broker, access.broker_keys, letter_id)
     entry = messages.text_of(found.entry)
     whole = {"entry": entry and hidden(entry), "entry_base64": base64.b64encode(found.entry).decode()}
     return _letter(found).model_copy(update=whole)
@@ -441,38 +439,48 @@ def dead_letter(access: ReadAccess, letter_id: str) -> DeadLetterView:
 
 def replay_dead_letter(access: ReadAccess, letter_id: str, operator: str, queue: str | None = None) -> DoneView:
     """Put a message back at the end of its queue, or of another of the workers; raises NotFoundError, InvalidError."""
-    view = dead_letter(access, letter_id)
+    view = dead_letter(access, letter_id, says=True)
     if queue is not None:
         check_word("the queue", queue, {QUEUE, UPKEEP_QUEUE, view.queue} - {""})
     # The queue of a letter is a whole key already, and what a source set aside goes back to it with its id.
     target = None if queue in {None, view.queue} else access.broker_keys.queue(str(queue))
-    with redis_errors():
-        try:
-            letters.replay(access.broker, access.broker_keys, letter_id, target)
-        except letters.NoQueueError as error:
-            raise InvalidError(str(error)) from error
-        except letters.DeadLetterNotFoundError as error:
-            raise NotFoundError(str(error), LIST_THEM) from error
-    return _done(access, view, "replayed", operator, queue or view.queue)
+    said = messages.doing("replayed", operator[:MAX_TEXT], view, queue or view.queue)
+    with _letter_errors(access, letter_id):
+        letters.replay(access.broker, access.broker_keys, letter_id, target, said)
+    return _done(access, said)
 
 
 def delete_dead_letter(access: ReadAccess, letter_id: str, operator: str) -> DoneView:
     """Delete a message for ever; raises NotFoundError."""
-    view = dead_letter(access, letter_id)
-    with redis_errors():
-        try:
-            letters.delete(access.broker, access.broker_keys, letter_id)
-        except letters.DeadLetterNotFoundError as error:
-            raise NotFoundError(str(error), LIST_THEM) from error
-    return _done(access, view, "deleted", operator, view.queue)
+    view = dead_letter(access, letter_id, says=True)
+    said = messages.doing("deleted", operator[:MAX_TEXT], view, view.queue)
+    with _letter_errors(access, letter_id):
+        letters.delete(access.broker, access.broker_keys, letter_id, said)
+    return _done(access, said)
 
 
-def _done(access: ReadAccess, letter: DeadLetterView, done: str, operator: str, queue: str) -> DoneView:
+@contextmanager
+def _letter_errors(access: ReadAccess, letter_id: str, *, says: bool = False) -> Iterator[None]:
+    """Say what became of a letter that is gone; if whoever did it died before its event, that comes where it `says`."""
+    try:
+        with redis_errors():
+            yield
+    except letters.NoQueueError as error:
+        raise InvalidError(str(error)) from error
+    except letters.DeadLetterNotFoundError as error:
+        with redis_errors():
+            said = letters.became(access.broker, access.broker_keys, letter_id)
+        if said and says:
+            _done(access, said)
+        raise NotFoundError(f"{error}{messages.done_with(said)}", LIST_THEM) from error
+
+
+def _done(access: ReadAccess, said: Mapping[str, str]) -> DoneView:
     """Say in an event who did it; an id of a letter comes once, so there is one event for it."""
-    data = {"dead_letter": letter.id, "operator": operator[:MAX_TEXT], "reason": letter.reason, "queue": queue}
-    mid = access.settings.account_id or ""
-    access.ledger().report(f"dead-letter/{letter.id}", LETTER_EVENTS[done], mid, letter.id, data)
-    return DoneView(id=letter.id, done=done, queue=queue)
+    data, letter_id = {name: text for name, text in said.items() if name != "done"}, said["dead_letter"]
+    mid, event = access.settings.account_id or "", LETTER_EVENTS[said["done"]]
+    access.ledger().report(f"dead-letter/{letter_id}", event, mid, letter_id, data)
+    return DoneView(id=letter_id, done=said["done"], queue=said["queue"])
 
 
 def _letter(letter: letters.DeadLetter) -> DeadLetterView:

@@ -105,13 +105,14 @@ class LocalOperations:
     def replay(
         self,
         request_id: str,
-        idempotency_key: str,  # noqa: ARG002 - nothing is lost between this process and its answer
+        idempotency_key: str,
         reason: str | None = None,
         *,
         force: bool = False,
     ) -> ActionView:
-        """Submit what a request asked for again, as a new request."""
-        return actions.replay(self._access, self._id(request_id), self._operator, reason, force=force)
+        """Submit what a request asked for again, as a new request, whose id is the key."""
+        new_id, old_id = idempotency_key, self._id(request_id)
+        return actions.replay(self._access, old_id, self._operator, reason, force=force, new_id=new_id)
 
     def usage(self) -> UsageView:
         """Show how many calls the account has made."""

@@ -1,7 +1,8 @@
 """What a person can read of the bytes of a message: the task, its body, the whole as text."""
 
 import base64
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from sfmc_transport.delivery import UndecodableEntryError, read_entry
 
@@ -32,3 +33,23 @@ def text_of(raw: bytes) -> str | None:
         return raw.decode()
     except UnicodeDecodeError:
         return None
+
+
+class Letter(Protocol):
+    """A dead letter as it is shown."""
+
+    id: str
+    reason: str
+
+
+def doing(done: str, operator: str, letter: Letter, queue: str) -> dict[str, str]:
+    """Give what is known of a dead letter from then on."""
+    return {"done": done, "dead_letter": letter.id, "operator": operator, "reason": letter.reason, "queue": queue}
+
+
+def done_with(said: Mapping[str, str]) -> str:
+    """Say who did what with a dead letter; empty where that is not known."""
+    if not said:
+        return ""
+    where = f" to {said['queue']}" if said["done"] == "replayed" else ""
+    return f": {said['operator']} has {said['done']} it{where}"

@@ -256,11 +256,13 @@ class SftpSource:
 
     def _bring(self, file: FileStat) -> None:
         """Bring a finished file as far as possible; what is not done now comes again with the next listing."""
-        arrival = self._arrival(file)
+        arrival, since = self._arrival(file), self._intake.submitter.moment
         routing = self._intake.route(arrival)
         if isinstance(routing, Routed):
             self._submit(file, arrival, routing)
-        elif routing is not None and not self._unmatched.has(*_state(file)) and self._intake.report(arrival, routing):
+        elif routing is None or self._unmatched.has(*_state(file)):
+            return
+        elif self._intake.report(arrival, routing, since):
             self._unmatched.add(*_state(file))
             del self._seen[file.name]
 

@@ -17,6 +17,7 @@ from sfmc_import.api_client import (
     NotFoundError,
     ServiceUnavailableError,
     UnauthorizedError,
+    calls,
     wire,
 )
 from sfmc_import.api_client.wire import KeyReusedError, Lines, UnexpectedAnswerError
@@ -311,3 +312,23 @@ def test_folders_are_listed_by_a_file_and_one_is_forgotten_once() -> None:
     )
     assert by_threads(server, "forget_folder", "/in").forgotten
     assert (server.asked[0].method, server.asked[0].content) == ("POST", b'{"name":"/in"}')
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/../b"])
+def test_whatever_something_is_called_its_address_stays_its_own(name: str) -> None:
+    made = [
+        calls.show(name, 0.0),
+        calls.act(name, "cancel", {}),
+        calls.note_folders(name, None),
+        calls.pause(f"key:7:{name}", "why", None),
+        calls.resume(f"key:7:{name}", None),
+        calls.pause(f"key:{name}:k", "why", None),
+        calls.pause(f"mid:{name}", "why", None),
+        calls.dead_letter(name),
+        calls.delete_dead_letter(name),
+        calls.replay_dead_letter(name, None),
+    ]
+    with httpx.Client(base_url="http://h/v1") as client:
+        sent = [client.build_request(call.method, call.path).url.raw_path.decode() for call in made]
+
+    assert sent == [f"/v1{call.path}" for call in made]

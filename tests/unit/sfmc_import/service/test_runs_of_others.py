@@ -20,6 +20,7 @@ ONCE, AGAIN = Policy(frequency=0, when_ambiguous="stop"), Policy(frequency=0, wh
 @pytest.fixture(autouse=True)
 def knows_the_newest_run_by_the_ledger(system: System):
     system.deps = system.deps_over(system.world.ledger, system.cloud, baseline=False)
+    system.redis_is_ahead(0.0)
     system.policy = ONCE
     system.start(request("first"))
     system.live()

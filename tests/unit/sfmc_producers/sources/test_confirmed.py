@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import Route
+from sfmc_import.states import Reported
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Record, Unreadable
 from sfmc_producers.sources.intake import Intake, SaidOnce
@@ -162,6 +163,22 @@ def test_what_was_recorded_at_another_server_is_recorded_again_and_then_acknowle
 
     assert sorted(box.acknowledged) == ["m0", "m1", "m2"]
     assert (box.is_another, box.asked, len(client.requests)) == (False, list(client.requests), 3)
+
+
+def unrouted(body: bytes) -> Sequence[Record]:
+    return [Arrival(file=FileInfo(location="s3://drop", name=f"{body.decode()}.txt", version="1"))]
+
+
+def test_a_message_is_not_let_go_of_where_the_event_that_its_file_starts_nothing_is_not_there(
+    client: FakeClient,
+) -> None:
+    box = BoxOfTheLedger(Clock(), count=1)
+    Source(client, box, unrouted).run()
+
+    [file] = {file for _, file, _ in client.reported}
+    assert (box.is_another, box.acknowledged) == (False, ["m0"])
+    assert box.asked == [Reported(file.fingerprint, "unrouted")]
+    assert client.confirmed[-1] == box.asked
 
 
 def test_a_message_whose_dead_letter_went_to_another_server_becomes_one_again(client: FakeClient) -> None:
