@@ -78,7 +78,7 @@ CHANGED_LIMITS = 0.15
 """The share of plans with more definitions, some of a group, and limits of imports that are changed meanwhile."""
 
 GROUP = "nightly"
-LONG_RUN = 1800.0
+LONG_RUN = 1200.0
 MORE_DEFINITIONS = ("north", "south", "east", "west")
 SPELLINGS: tuple[Literal["", "upper", "object"], ...] = ("", "", "", "", "", "upper", "object")
 
@@ -202,7 +202,7 @@ def _policy(dice: random.Random) -> dict[str, object]:
         "frequency": [None, None, 0.5, 1.0],
         "retry_deadline": [600.0, 6 * 3600.0],
         "reconcile_deadline": [240.0],
-        "follow_deadline": [600.0, 3600.0],
+        "follow_deadline": [600.0, 1800.0],
     }
     drawn = {name: dice.choice(values) for name, values in choices.items()}
     if drawn["coalesce"] == "latest":

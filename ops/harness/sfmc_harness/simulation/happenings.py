@@ -36,8 +36,9 @@ class Happenings:
         return True
 
     def stop(self) -> None:
-        """Outages are over, and nothing begins any more."""
+        """Outages are over, and nothing begins any more; what runs ends soon."""
         self._coming.clear()
+        self._schedule.cloud.hurry(self._schedule.clock.now)
         self._schedule.cloud.down_until = self._schedule.calls.redis_down_until = 0
 
     def _begin(self, happening: Happening) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar, cast
 
 from redis import Redis
 
-from sfmc_harness.simulation.calls import Calls
+from sfmc_harness.simulation.calls import READS, Calls
 from sfmc_harness.simulation.chance import unit
 from sfmc_harness.simulation.clocks import SECOND
 from sfmc_harness.simulation.cloud import ZONE_HOURS, Cloud
@@ -73,7 +73,7 @@ TIMING = Timing(
     scheduled=replace(SCHEDULED, backoff=REQUESTS, results_delay=RESULTS_DELAY),
     repeat=replace(REPEAT, backoff=REQUESTS, results_delay=RESULTS_DELAY),
     reconcile=RECONCILE,
-    follow=Backoff(floor=10.0, cap=600.0, factor=3.0),
+    follow=Backoff(floor=10.0, cap=600.0, factor=4.0),
 )
 
 
@@ -81,6 +81,7 @@ class SteppedRedis:
     """Stands for redis.Redis: each command is a step, and each script is given the virtual time."""
 
     def __init__(self, store: Store, calls: Calls) -> None:
+        self._store = store
         self._client = store.client
         self._calls = calls
         self._names = {
@@ -94,7 +95,8 @@ class SteppedRedis:
         def command(now: int) -> Any:
             if name == "due":
                 self._calls.clock.swept()
-            return self._client.evalsha(sha, count, *given, now)
+            carry_out = self._client.evalsha if name in READS else self._store.write
+            return carry_out(sha, count, *given, now)
 
         return self._calls.redis(name, command)
 
@@ -147,17 +149,16 @@ class SteppedCloud:
         self._clocks = clocks
         self._cloud = cloud
         self._calls = calls
-        self._quota = quota
+        # Each slot has one: an actor that stands still must not keep others waiting for its lock.
+        self._gate = SharedQuota(quota, calls.clock.boottime, limit=CALLS_PER_MINUTE, chance=self._chance)
 
     def _through_gate(self, kind: Kind, mid: str, customer_key: str, call: Callable[[], T | Fault]) -> T | Fault:
         """Ask the quota and the circuit breaker first; a worker that dies in the call says nothing after it."""
-        # Of each call's own: an actor that stands still must not keep others of its process waiting for its lock.
-        gate = SharedQuota(self._quota, self._calls.clock.boottime, limit=CALLS_PER_MINUTE, chance=self._chance)
-        entry = gate.enter(kind, mid, customer_key)
+        entry = self._gate.enter(kind, mid, customer_key)
         if isinstance(entry, NotApplied):
             return entry
         answer = call()
-        gate.leave(entry, answer)
+        self._gate.leave(entry, answer)
         return answer
 
     def _chance(self) -> float:
