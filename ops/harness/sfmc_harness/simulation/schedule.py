@@ -81,6 +81,7 @@ class Schedule:
         self.history = History()
         self.limits = Limits(plan, self.cloud)
         self.invariants = Invariants(plan, self.cloud, self.history, store.settings, self.calls.abandoned, self.limits)
+        self.clock.on_sweep = self.invariants.pauses.swept
         client = open_redis(store, self.calls)
         ledger = open_ledger(client, store)
         self.actions = Actions(self.calls, self.cloud, self.queue, ledger, self.limits)
