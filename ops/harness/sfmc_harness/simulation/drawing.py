@@ -114,7 +114,7 @@ def draw(seed: int, steps: int) -> Plan:
         happenings=(*_happenings(dice, definitions, steps), *_beside(seed, definitions, steps)),
         faults=tuple(_faults(dice, steps)),
     )
-    return _with_clocks(_limited(plan))
+    return _with_wrong_redis(_with_clocks(_limited(plan)))
 
 
 CLOCKED = 0.15
@@ -132,6 +132,44 @@ def _with_clocks(plan: Plan) -> Plan:
     redis, workers = (dice.choice([0, 0, -1, 1]) * dice.choice(AHEAD) for _ in range(2))
     happenings = (*plan.happenings, *_clock_steps(dice, plan.steps))
     return replace(plan, redis_ahead=redis, workers_ahead=workers, happenings=happenings)
+
+
+WRONG_REDIS = 0.15
+"""The share of plans in which the clock of Redis is wrong all the time, while starts end in doubt."""
+
+WRONG_BY = (20.0, 400.0, 1200.0, 4 * 3600.0, 7 * 3600.0, 9 * 3600.0)
+DOUBTS = ("applied_then_cut", "applied_then_cut", "applied_later", "no_task_id", "http_503_after_applying")
+
+
+def _with_wrong_redis(plan: Plan) -> Plan:
+    """With dice of their own: a clock of Redis that is not set right, and starts of one definition in doubt.
+
+    Whose run is whose is decided by dates then, for the ids alone do not say it.
+    """
+    dice = random.Random(f"{plan.seed}/wrong")  # noqa: S311 - repeatable on purpose
+    if plan.redis_ahead or plan.workers_ahead or dice.random() >= WRONG_REDIS:
+        return plan
+    ahead, definition = dice.choice([-1, 1, 1]) * dice.choice(WRONG_BY), dice.choice(plan.definitions)
+    requests, faults = [], []
+    for number in range(1, dice.choice([2, 3, 3]) + 1):
+        name, step = f"w{number}", dice.randrange(plan.steps)
+        requests.append(_plain(name, step, definition, 100 + number))
+        if dice.random() < 0.7:
+            kind = dice.choice(DOUBTS)
+            faults.append(Fault(step=1, on_redis=kind, on_cloud=kind, call="Perform", request=name, seconds=0.5))
+    return replace(
+        plan,
+        redis_ahead=ahead,
+        workers_ahead=dice.choice([0.0, 0.0, ahead]),
+        policy={**plan.policy, "when_too_soon": "defer", "coalesce": "each", "frequency": None},
+        happenings=(*plan.happenings, *requests),
+        faults=(*plan.faults, *faults),
+    )
+
+
+def _plain(request: str, step: int, definition: DefinitionPlan, version: int) -> Happening:
+    key, name = definition.key, definition.file_spec
+    return Happening(step=step, kind="submit", request=request, key=key, name=name, version=version)
 
 
 def _clock_steps(dice: random.Random, steps: int) -> Iterator[Happening]:
