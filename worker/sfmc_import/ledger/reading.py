@@ -60,7 +60,7 @@ class Pauses:
 
 
 def lasts(said: Mapping[str, Any], now: float) -> bool:
-    """Tell whether a pause holds, by the rule of `lasts` in pausing.lua; one that was seen to be over does not again."""
+    """Tell whether a pause holds, by the rule of `lasts` in pausing.lua; one that was seen to be over does not."""
     return not said.get("over") and (said.get("until") is None or said["until"] > now * 1000)
 
 

@@ -106,11 +106,12 @@ class Cloud:
         self._files: set[str] = set()
         self._late: list[_Late] = []
         self.down_until = 0
-        self._longest = NEVER
+        self._longest, self._is_over = NEVER, False
+        self._waited_for = {each.after for each in plan.definitions} - {""}
 
     def hurry(self, now: int) -> None:
-        """All that runs, or begins from now on, ends soon."""
-        self._longest = SOON_MS
+        """All that runs, or begins from now on, ends soon; where others wait for it, it ends well."""
+        self._longest, self._is_over = SOON_MS, True
         for applied in self.applied:
             applied.ends_at = min(applied.ends_at, now + SOON_MS)
 
@@ -179,7 +180,7 @@ class Cloud:
         key = self.first_key(key)
         plan, number = self._plan, len(self.applied)
         chance = [unit(plan.seed, 1, number, draw) for draw in range(4)]
-        is_hidden = chance[3] < plan.hidden_rows
+        is_hidden, is_over = chance[3] < plan.hidden_rows, self._is_over and bool(self._waited_for)
         odd = chance[2] / plan.odd_runs if plan.odd_runs else 1.0
         seen_after = round(plan.lag * 1000 * chance[0] if lag is None else lag * 1000)
         applied = Applied(
@@ -189,11 +190,11 @@ class Cloud:
             at=now,
             sent_at=now if sent_at is None else sent_at,
             read=self._file_for(self.plans[key].file_spec, now),
-            visible_at=NEVER if is_hidden else now + seen_after,
+            visible_at=NEVER if is_hidden and not is_over else now + seen_after,
             is_late=lag is not None,
             answer=answer,
             ends_at=now + min(round(plan.run * 1000 * chance[1]), self._longest),
-            end=_ODD_ENDS[int(odd * len(_ODD_ENDS))] if odd < 1 else "completed",
+            end=_ODD_ENDS[int(odd * len(_ODD_ENDS))] if odd < 1 and not is_over else "completed",
         )
         self.applied.append(applied)
         return applied

@@ -114,7 +114,7 @@ def draw(seed: int, steps: int) -> Plan:
         happenings=(*_happenings(dice, definitions, steps), *_beside(seed, definitions, steps)),
         faults=tuple(_faults(dice, steps)),
     )
-    return _with_wrong_redis(_with_clocks(_limited(plan)))
+    return _in_order(_with_wrong_redis(_with_clocks(_limited(plan))))
 
 
 CLOCKED = 0.15
@@ -165,6 +165,21 @@ def _with_wrong_redis(plan: Plan) -> Plan:
         happenings=(*plan.happenings, *requests),
         faults=(*plan.faults, *faults),
     )
+
+
+ORDERED = 0.4
+"""The share of plans with several definitions in which the starts of one wait for a run of another."""
+
+
+def _in_order(plan: Plan) -> Plan:
+    """With dice of their own. Not where keys change, or the clock of Redis is set: then less is promised."""
+    dice = random.Random(f"{plan.seed}/order")  # noqa: S311 - repeatable on purpose
+    kinds = {each.kind for each in plan.happenings}
+    if len(plan.definitions) < 2 or kinds & {"rename", "trade", "redis_clock"} or dice.random() >= ORDERED:
+        return plan
+    first, second = dice.sample(plan.definitions, k=2)
+    definitions = tuple(replace(each, after=first.key) if each is second else each for each in plan.definitions)
+    return replace(plan, definitions=definitions)
 
 
 def _plain(request: str, step: int, definition: DefinitionPlan, version: int) -> Happening:
@@ -284,6 +299,7 @@ def _beside(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> I
     """With dice of their own: the rest of the plans of all seeds stays what it was."""
     yield from _renames(seed, definitions, steps)
     yield from _pauses(seed, definitions, steps)
+    yield from _forced(seed, steps)
 
 
 def _renames(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> Iterator[Happening]:
@@ -295,6 +311,18 @@ def _renames(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> 
             yield Happening(step=dice.randrange(steps), kind=kind, key=key)
             if dice.random() < 0.3:
                 yield Happening(step=dice.randrange(steps), kind="pause", key=key, seconds=dice.choice(JUMPS))
+
+
+FORCED = 0.15
+"""The share of plans in which an operator lets requests that wait start now."""
+
+
+def _forced(seed: int, steps: int) -> Iterator[Happening]:
+    dice = random.Random(f"{seed}/forced")  # noqa: S311 - repeatable on purpose
+    if dice.random() < FORCED:
+        for _ in range(dice.choice([1, 2, 2])):
+            request = f"r{dice.choice([1, 2, 2, 3, 3, 4])}"
+            yield Happening(step=dice.randrange(steps * 2), kind="force_waiting", request=request)
 
 
 PAUSED = 0.2

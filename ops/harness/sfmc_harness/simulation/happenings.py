@@ -36,10 +36,12 @@ class Happenings:
         return True
 
     def stop(self) -> None:
-        """Outages are over, and nothing begins any more; what runs ends soon."""
+        """Outages are over, and nothing begins any more; what runs ends soon, and what others wait for completes."""
         self._coming.clear()
         self._schedule.cloud.hurry(self._schedule.clock.now)
         self._schedule.cloud.down_until = self._schedule.calls.redis_down_until = 0
+        for number, first in enumerate(sorted({plan.after for plan in self._schedule.plan.definitions} - {""}), 1):
+            self._force(Happening(step=0, kind="force", request=f"last{number}", key=first))
 
     def _begin(self, happening: Happening) -> None:
         getattr(self, f"_{happening.kind}")(happening)
@@ -83,6 +85,11 @@ class Happenings:
     def _force(self, happening: Happening) -> None:
         """An operator forces a start."""
         self._ask(self._request(happening, force=True, reason="asked for"))
+
+    def _force_waiting(self, happening: Happening) -> None:
+        """An operator lets a request that waits start now."""
+        operator = self._schedule.operator
+        self._schedule.begin("operator", happening.request, partial(operator.force, happening.request))
 
     def _message(self, happening: Happening) -> None:
         """Another Celery client sends a message; nothing else knows of it."""
