@@ -137,7 +137,7 @@ def _with_clocks(plan: Plan) -> Plan:
 WRONG_REDIS = 0.15
 """The share of plans in which the clock of Redis is wrong all the time, while starts end in doubt."""
 
-WRONG_BY = (20.0, 400.0, 1200.0, 4 * 3600.0, 7 * 3600.0, 9 * 3600.0)
+WRONG_BY = (20.0, 400.0, 1200.0, 4 * 3600.0, *(7 * 3600.0, 9 * 3600.0) * 2)
 DOUBTS = ("applied_then_cut", "applied_then_cut", "applied_later", "no_task_id", "http_503_after_applying")
 
 
@@ -149,7 +149,7 @@ def _with_wrong_redis(plan: Plan) -> Plan:
     dice = random.Random(f"{plan.seed}/wrong")  # noqa: S311 - repeatable on purpose
     if plan.redis_ahead or plan.workers_ahead or dice.random() >= WRONG_REDIS:
         return plan
-    ahead, definition = dice.choice([-1, 1, 1]) * dice.choice(WRONG_BY), dice.choice(plan.definitions)
+    ahead, definition = dice.choice([-1, 1, 1]) * dice.choice(WRONG_BY), min(plan.definitions, key=_hours)
     requests, faults = [], []
     for number in range(1, dice.choice([2, 3, 3]) + 1):
         name, step = f"w{number}", dice.randrange(plan.steps)
@@ -161,7 +161,7 @@ def _with_wrong_redis(plan: Plan) -> Plan:
         plan,
         redis_ahead=ahead,
         workers_ahead=dice.choice([0.0, 0.0, ahead]),
-        policy={**plan.policy, "when_too_soon": "defer", "coalesce": "each", "frequency": None},
+        policy={**plan.policy, "when_too_soon": "defer", "coalesce": "each", "frequency": None} | _repeated(dice),
         happenings=(*plan.happenings, *requests),
         faults=(*plan.faults, *faults),
     )
@@ -180,6 +180,15 @@ def _in_order(plan: Plan) -> Plan:
     first, second = dice.sample(plan.definitions, k=2)
     definitions = tuple(replace(each, after=first.key) if each is second else each for each in plan.definitions)
     return replace(plan, definitions=definitions)
+
+
+def _hours(definition: DefinitionPlan) -> int:
+    """Without a window more starts of it follow each other."""
+    return definition.hours
+
+
+def _repeated(dice: random.Random) -> dict[str, object]:
+    return dice.choice([{}, {"when_ambiguous": "repeat"}, {"when_ambiguous": "repeat"}])
 
 
 def _plain(request: str, step: int, definition: DefinitionPlan, version: int) -> Happening:

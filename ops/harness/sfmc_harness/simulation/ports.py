@@ -73,7 +73,7 @@ TIMING = Timing(
     scheduled=replace(SCHEDULED, backoff=REQUESTS, results_delay=RESULTS_DELAY),
     repeat=replace(REPEAT, backoff=REQUESTS, results_delay=RESULTS_DELAY),
     reconcile=RECONCILE,
-    follow=Backoff(floor=10.0, cap=600.0, factor=4.0),
+    follow=Backoff(floor=10.0, cap=600.0, factor=3.0),
 )
 
 
@@ -149,16 +149,17 @@ class SteppedCloud:
         self._clocks = clocks
         self._cloud = cloud
         self._calls = calls
-        # Each slot has one: an actor that stands still must not keep others waiting for its lock.
-        self._gate = SharedQuota(quota, calls.clock.boottime, limit=CALLS_PER_MINUTE, chance=self._chance)
+        self._quota = quota
 
     def _through_gate(self, kind: Kind, mid: str, customer_key: str, call: Callable[[], T | Fault]) -> T | Fault:
         """Ask the quota and the circuit breaker first; a worker that dies in the call says nothing after it."""
-        entry = self._gate.enter(kind, mid, customer_key)
+        # Of each call's own: an actor that stands still must not keep others of its process waiting for its lock.
+        gate = SharedQuota(self._quota, self._calls.clock.boottime, limit=CALLS_PER_MINUTE, chance=self._chance)
+        entry = gate.enter(kind, mid, customer_key)
         if isinstance(entry, NotApplied):
             return entry
         answer = call()
-        self._gate.leave(entry, answer)
+        gate.leave(entry, answer)
         return answer
 
     def _chance(self) -> float:

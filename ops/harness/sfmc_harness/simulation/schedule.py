@@ -198,7 +198,11 @@ class Schedule:
     def set_redis(self, milliseconds: int) -> None:
         """Set the clock of Redis, when beat has had time to send a sweep."""
         self.clock.is_unseen = True
-        self.again.append(Again(self.clock.now + SWEEP_MS, partial(self._set_redis, milliseconds)))
+        self.later(SWEEP_MS, partial(self._set_redis, milliseconds))
+
+    def later(self, milliseconds: int, begin: Callable[[], None]) -> None:
+        """Let something begin in some time."""
+        self.again.append(Again(self.clock.now + milliseconds, begin))
 
     def _set_redis(self, milliseconds: int) -> None:
         if milliseconds > 0:
