@@ -78,7 +78,7 @@ CHANGED_LIMITS = 0.15
 """The share of plans with more definitions, some of a group, and limits of imports that are changed meanwhile."""
 
 GROUP = "nightly"
-LONG_RUN = 1200.0
+LONG_RUN = 900.0
 MORE_DEFINITIONS = ("north", "south", "east", "west")
 SPELLINGS: tuple[Literal["", "upper", "object"], ...] = ("", "", "", "", "", "upper", "object")
 
@@ -151,7 +151,7 @@ def _with_wrong_redis(plan: Plan) -> Plan:
         return plan
     ahead, definition = dice.choice([-1, 1, 1]) * dice.choice(WRONG_BY), min(plan.definitions, key=_hours)
     requests, faults = [], []
-    for number in range(1, dice.choice([2, 3, 3]) + 1):
+    for number in range(1, dice.choice([1, 2, 2]) + 1):
         name, step = f"w{number}", dice.randrange(plan.steps)
         requests.append(_plain(name, step, definition, 100 + number))
         if dice.random() < 0.7:
@@ -219,8 +219,8 @@ def _limited(plan: Plan) -> Plan:
             replace(each, group="" if dice.random() < others else GROUP) for each in (*plan.definitions, *more)
         ),
         limits={ACCOUNT: dice.choice([0, 0, 1, 2]), GROUP: dice.choice([1, 1, 2])},
-        policy={**plan.policy, "follow_deadline": LONG_RUN * 2},
-        run=dice.choice([60.0, 900.0, LONG_RUN]),
+        policy={**plan.policy, "follow_deadline": LONG_RUN * 1.5},
+        run=dice.choice([60.0, LONG_RUN, LONG_RUN]),
         happenings=(*plan.happenings, *_more_requests(dice, more, steps), *_changes(dice, steps)),
     )
 
