@@ -6,6 +6,7 @@ from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.arguments import scope_arguments
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import PAUSED, PAUSES
+from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.states import NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, HOUR, KEY, MID, Scenario
 
@@ -294,3 +295,57 @@ def test_a_file_that_comes_in_a_pause_is_kept_also_during_a_run(scenario: Scenar
     scenario.claim("b")
 
     assert scenario.names("b") == ["accepted", "deferred"]
+
+
+@pytest.mark.parametrize("sees", ["sweep", "claim", "resume"])
+def test_a_pause_that_was_seen_to_be_over_does_not_hold_again_when_the_clock_goes_back(scenario: Scenario, sees: str):
+    scenario.ledger.pause("all", "ann", "new columns", scenario.world.now_ms() / 1000 + HOUR)
+    scenario.world.advance(HOUR)
+    if sees == "sweep":
+        scenario.ledger.due(10, 60)
+    elif sees == "claim":
+        scenario.arrives("a", key="Other")
+        scenario.claim("a")
+    else:
+        assert scenario.ledger.lift_pause("all", "ann", None)
+    scenario.world.advance(-HOUR // 2)
+
+    scenario.arrives("b")
+    assert isinstance(scenario.claim("b"), StartNow)
+    reader = LedgerReader(scenario.world.client, scenario.world.keys)
+    assert not reader.pauses().said
+
+
+def test_a_pause_that_is_not_over_is_not_written_anew_by_who_sees_it(scenario: Scenario):
+    scenario.ledger.pause("all", "ann", "new columns", scenario.world.now_ms() / 1000 + HOUR)
+    written = scenario.world.client.hgetall(scenario.ledger.keys.name_of(PAUSES))
+    scenario.ledger.due(10, 60)
+
+    assert scenario.world.client.hgetall(scenario.ledger.keys.name_of(PAUSES)) == written
+
+
+def test_a_definition_is_paused_anew_after_a_pause_that_was_over(scenario: Scenario):
+    ends = scenario.world.now_ms() / 1000 + HOUR
+    scenario.ledger.pause("all", "ann", "new columns", ends)
+    scenario.world.advance(HOUR)
+    scenario.ledger.due(10, 60)
+    scenario.world.advance(-HOUR // 2)
+
+    scenario.ledger.pause("all", "ann", "once more", ends)
+
+    scenario.arrives("a")
+    assert not isinstance(scenario.claim("a"), StartNow)
+
+
+@pytest.mark.parametrize("looked_at", ["before", "after"])
+def test_a_pause_is_the_one_that_was_looked_at_also_when_it_is_over_since(scenario: Scenario, looked_at: str):
+    scenario.ledger.pause("all", "ann", "new columns", scenario.world.now_ms() / 1000 + HOUR)
+    before = scenario.world.client.hget(scenario.ledger.keys.name_of(PAUSES), "all")
+    scenario.world.advance(HOUR)
+    scenario.ledger.due(10, 60)
+    after = scenario.world.client.hget(scenario.ledger.keys.name_of(PAUSES), "all")
+    assert before is not None
+    assert after is not None
+
+    expected = (before if looked_at == "before" else after).decode()
+    assert scenario.ledger.pause("all", "ann", "once more", None, expected)

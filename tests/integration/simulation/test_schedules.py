@@ -17,7 +17,7 @@ from tests.support.mutants.wrong_scripts import Mutant
 
 PLANS = Path(__file__).with_name("plans")
 STEPS, FEW_STEPS = 60, 20
-"""How long faults and happenings come; with what follows a schedule has some 190 steps, or 130."""
+"""How long faults and happenings come; with what follows a schedule has some 175 steps, or 150."""
 
 SCHEDULES = 100
 PARTS, LONG_PARTS = 20, 5

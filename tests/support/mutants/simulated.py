@@ -20,7 +20,9 @@ from tests.support.mutants.wrong_scripts import MUTANTS
 
 PLANS = Path(__file__).parents[2] / "integration" / "simulation" / "plans"
 STEPS = 60
-SIMULATED = frozenset({"retrying", "calls", "service", "runs", "policy", "states"})
+SIMULATED = frozenset(
+    {"retrying", "calls", "service", "runs", "policy", "states", "new_runs", "losses", "clocks", "checking"}
+)
 """The modules of rules that a schedule runs."""
 
 

@@ -77,6 +77,28 @@ def test_one_actor_moves_at_a_time_and_a_killed_one_ends_where_it_stands():
     assert isinstance(third.error, KilledError)
 
 
+def test_an_actor_that_pauses_hands_its_turn_to_the_one_that_is_chosen():
+    crew, said = Crew(), []
+
+    def body(name: str) -> None:
+        for number in range(3):
+            said.append(f"{name} {number}")
+            crew.pause()
+
+    first, second = Actor("host"), Actor("host")
+    crew.begin(first, lambda: body("first"))
+    crew.begin(second, lambda: body("second"))
+    following = iter([first, None, second, second, first])
+    last = [crew.turn(actor, lambda _: next(following)) for actor in (first, first)]
+    ended = [actor.has_ended for actor in (first, second)]
+    crew.kill(second)
+    crew.close()
+
+    assert said == ["first 0", "first 1", "first 2", "second 0", "second 1"]
+    assert last == [first, first]
+    assert ended == [True, False]
+
+
 def test_a_message_that_is_the_only_record_of_its_request_is_never_lost():
     queue = Queue()
     queue.put(Message(kind="wake", ids=("r1",)))

@@ -50,7 +50,8 @@ PAUSES = Key(
         Field(
             name=ANY,
             meaning="`all`, `mid:MID` or `key:MID:NAME`, a CustomerKey or ObjectID → operator, reason, since, until as"
-            " JSON; `homes` are the first keys of the definitions that it is for, `free` those that were resumed",
+            " JSON; `over` when somebody has seen that it is over; `homes` are the first keys of the definitions that"
+            " it is for, `free` those that were resumed",
         ),
     ),
     meaning="What operators have paused. Bounded: one field for each pause, until it is lifted.",

@@ -2,13 +2,29 @@
 
 local function lasts(found)
   local pause = found and cjson.decode(found)
-  return pause and (not present(pause['until']) or pause['until'] > now) and pause
+  return pause and not pause.over and (not present(pause['until']) or pause['until'] > now) and pause
+end
+
+local OVER = '{"over":true,'
+
+-- The text of a pause as it was before it was seen to be over.
+local function as_set(text)
+  return string.sub(text, 1, #OVER) == OVER and '{' .. string.sub(text, #OVER + 1) or text
+end
+
+-- Whoever sees that a pause is over writes it down: it does not hold again when the clock of Redis goes back.
+local function with_its_end(scope, text)
+  local pause = cjson.decode(text)
+  if pause.over or lasts(text) then return text end
+  local over = OVER .. string.sub(text, 2)
+  redis.call('HSET', pauses_key(), scope, over)
+  return over
 end
 
 -- All pauses, as they are written. There are few; HGETALL, as the Redis user of a worker has no HKEYS.
 local function written_pauses()
   local written, all = {}, redis.call('HGETALL', pauses_key())
-  for i = 1, #all, 2 do written[all[i]] = all[i + 1] end
+  for i = 1, #all, 2 do written[all[i]] = with_its_end(all[i], all[i + 1]) end
   return written
 end
 
@@ -125,7 +141,7 @@ end
 local function has_changed(found)
   if not present(a.expects) or redis.call('EXISTS', report_key(a.call, 'operator')) == 1 then return false end
   for _, each in ipairs(found) do
-    if each.text == a.expects then return false end
+    if as_set(each.text) == as_set(a.expects) then return false end
   end
   return a.expects ~= 'none' or #found > 0
 end
@@ -205,9 +221,10 @@ function steps.lift_pause()
   return 1
 end
 
--- A sweep wakes what still sleeps: who lifted a pause may have died, or Redis may have lost the pauses.
+-- A sweep wakes what still sleeps: who lifted a pause may have died, or Redis may have lost the pauses. It sees too
+-- which of them are over.
 local function wake_unpaused()
-  if redis.call('EXISTS', pauses_key()) == 0 then let_paused_look() end
+  if not next(written_pauses()) then let_paused_look() end
   if redis.call('EXISTS', unpaused_key()) == 1 then wake_paused() end
 end
 

@@ -59,6 +59,11 @@ class Pauses:
         return fold_key(customer_key) == fold_key(scope.split(":", 2)[2]) or fold_key(home) in map(fold_key, names)
 
 
+def lasts(said: Mapping[str, Any], now: float) -> bool:
+    """Tell whether a pause holds, by the rule of `lasts` in pausing.lua; one that was seen to be over does not."""
+    return not said.get("over") and (said.get("until") is None or said["until"] > now * 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class SeenFolder:
     """A folder as a watcher read it last: by the host of the watcher and the file system; `name` is that in Redis."""
@@ -252,9 +257,9 @@ class LedgerReader:
         """Give the pauses that hold now."""
         with redis_errors():
             found = self._client.hgetall(self.keys.name_of(PAUSES))
-        now = self.now() * 1000
+        now = self.now()
         read = {scope.decode(): orjson.loads(text) for scope, text in sorted(found.items())}
-        lasting = {scope: said for scope, said in read.items() if said.get("until") is None or said["until"] > now}
+        lasting = {scope: said for scope, said in read.items() if lasts(said, now)}
         named = [scope for scope in lasting if scope.startswith("key:")]
         homes = self.homes_of_names([(mid, name) for _, mid, name in (scope.split(":", 2) for scope in named)])
         return Pauses(lasting, dict(zip(named, homes, strict=True)))

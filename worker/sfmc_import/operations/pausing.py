@@ -8,7 +8,7 @@ import orjson
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import PAUSES
-from sfmc_import.ledger.reading import Pauses
+from sfmc_import.ledger.reading import Pauses, lasts
 from sfmc_import.operations.views import PauseView, time_of
 from sfmc_import.waiting import BEFORE_A_START
 
@@ -45,8 +45,8 @@ def as_written(access: ReadAccess, scope: str) -> tuple[str, PauseView | None]:
         scope, found = other, _written(access, other)
     if found is None:
         return "none", None
-    view = pause_view(scope, orjson.loads(found))
-    return found.decode(), view if _holds(view, access.reader.now()) else None
+    said = orjson.loads(found)
+    return found.decode(), pause_view(scope, said) if lasts(said, access.reader.now()) else None
 
 
 def _written(access: ReadAccess, scope: str) -> bytes | None:
@@ -87,10 +87,6 @@ def holder(found: Pauses, mid: str, customer_key: str, home: str) -> PauseView |
     """Give the pause that holds a definition, by whatever key an operator named it."""
     scope = found.scope_of(mid, customer_key, home)
     return None if scope is None else pause_view(scope, found.said[scope])
-
-
-def _holds(pause: PauseView, now: float) -> bool:
-    return pause.until is None or pause.until.timestamp() > now
 
 
 def pause_view(scope: str, said: Mapping[str, Any]) -> PauseView:

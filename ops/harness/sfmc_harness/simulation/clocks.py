@@ -1,5 +1,6 @@
 """The clocks of a schedule: that of Marketing Cloud is right, those of Redis and of the workers may be wrong."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 SECOND = 1000
@@ -38,6 +39,7 @@ class Clock:
     is_unseen: bool = False
     noticed_at: int | None = None
     steps: list[Step] = field(default_factory=list)
+    on_sweep: Callable[[], None] = lambda: None
     _first: int = 0
     _reached: int = 0
     _swept: int | None = None
@@ -85,6 +87,7 @@ class Clock:
             self.noticed_at = self.now
         self._swept = self._most_since_sweep = redis
         self.is_unseen = False
+        self.on_sweep()
 
     def leapt(self, since: int, until: int) -> int:
         """Give by how much the clock of Redis leapt between two times, in all."""

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from uuid import NAMESPACE_OID, uuid5
 
 from sfmc_harness.simulation.chance import unit
@@ -17,12 +18,16 @@ ZONE_HOURS = -6
 
 FIRST_TASK_ID = 129_159_023
 NEVER = 2**62
+SOON_MS = 60_000
+"""So long a run lasts at most when the faults have stopped: what waits for it would only look again and again."""
+
 _COUNTS = {"completed": (3, 0), "completed_with_errors": (2, 1), "completed_empty": (0, 0)}
 _ODD_ENDS = ("import_failed", "import_failed", "import_failed", "completed_with_errors", "completed_empty")
 _DATE_PART = re.compile(r"%%(YEAR|MONTH|DAY)%%")
 _FORMS = {"YEAR": "%Y", "MONTH": "%m", "DAY": "%d"}
 
 
+@cache
 def object_id(key: str) -> str:
     """The ObjectID of a definition."""
     return str(uuid5(NAMESPACE_OID, key))
@@ -33,12 +38,13 @@ def folded(key: str) -> str:
     return key.casefold().rstrip(" ")
 
 
+@cache
 def _us_date(ms: int) -> str:
     moment = datetime.fromtimestamp(ms / 1000, UTC) + timedelta(hours=ZONE_HOURS)
     return f"{moment.month}/{moment.day}/{moment.year} {moment.hour % 12 or 12}:{moment:%M:%S %p}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Applied:
     """One start that was applied, in milliseconds; `request` is empty when somebody else asked for it.
 
@@ -59,16 +65,15 @@ class Applied:
     is_late: bool = False
     answer: str = ""
 
-    def row(self, now: int) -> Run:
-        """The row as it shows now."""
-        status = "New" if now < self.at + 2000 else "Processing"
-        run = Run(task_id=self.task_id, customer_key=self.key, status=status, start_date=_us_date(self.at))
+    def row(self, now: int, key: str) -> Run:
+        """The row as it shows now, with the CustomerKey that its definition has."""
+        row = partial(Run, task_id=self.task_id, customer_key=key, start_date=_us_date(self.at))
         if now < self.ends_at:
-            return run
+            return row(status="New" if now < self.at + 2000 else "Processing")
         if self.end == "import_failed":
-            return replace(run, status="Error")
+            return row(status="Error")
         successful, errors = _COUNTS[self.end]
-        return replace(run, status="Completed", successful=successful, errors=errors, total=successful + errors)
+        return row(status="Completed", successful=successful, errors=errors, total=successful + errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,14 @@ class Cloud:
         self._files: set[str] = set()
         self._late: list[_Late] = []
         self.down_until = 0
+        self._longest, self._is_over = NEVER, False
+        self._waited_for = {each.after for each in plan.definitions} - {""}
+
+    def hurry(self, now: int) -> None:
+        """All that runs, or begins from now on, ends soon; where others wait for it, it ends well."""
+        self._longest, self._is_over = SOON_MS, True
+        for applied in self.applied:
+            applied.ends_at = min(applied.ends_at, now + SOON_MS)
 
     def arrive(self, name: str) -> None:
         """A file lies where the definitions read."""
@@ -167,7 +180,7 @@ class Cloud:
         key = self.first_key(key)
         plan, number = self._plan, len(self.applied)
         chance = [unit(plan.seed, 1, number, draw) for draw in range(4)]
-        is_hidden = chance[3] < plan.hidden_rows
+        is_hidden, is_over = chance[3] < plan.hidden_rows, self._is_over and bool(self._waited_for)
         odd = chance[2] / plan.odd_runs if plan.odd_runs else 1.0
         seen_after = round(plan.lag * 1000 * chance[0] if lag is None else lag * 1000)
         applied = Applied(
@@ -177,11 +190,11 @@ class Cloud:
             at=now,
             sent_at=now if sent_at is None else sent_at,
             read=self._file_for(self.plans[key].file_spec, now),
-            visible_at=NEVER if is_hidden else now + seen_after,
+            visible_at=NEVER if is_hidden and not is_over else now + seen_after,
             is_late=lag is not None,
             answer=answer,
-            ends_at=now + round(plan.run * 1000 * chance[1]),
-            end=_ODD_ENDS[int(odd * len(_ODD_ENDS))] if odd < 1 else "completed",
+            ends_at=now + min(round(plan.run * 1000 * chance[1]), self._longest),
+            end=_ODD_ENDS[int(odd * len(_ODD_ENDS))] if odd < 1 and not is_over else "completed",
         )
         self.applied.append(applied)
         return applied
@@ -196,7 +209,8 @@ class Cloud:
 
     def settle(self, now: int) -> None:
         """Apply what is due by now."""
-        for late in sorted((late for late in self._late if late.at <= now), key=lambda late: late.at):
+        due = [late for late in self._late if late.at <= now]
+        for late in sorted(due, key=lambda late: late.at):
             self._late.remove(late)
             self.apply(late.at, late.key, late.request, late.sent_at)
 
@@ -207,7 +221,7 @@ class Cloud:
     def rows(self, now: int) -> Iterator[Run]:
         """All rows that show now."""
         seen = (applied for applied in self.applied if applied.visible_at <= now)
-        return (replace(applied.row(now), customer_key=self.keys[applied.key]) for applied in seen)
+        return (applied.row(now, self.keys[applied.key]) for applied in seen)
 
     def of_request(self, request: str) -> list[Applied]:
         """What was applied for a request."""

@@ -24,6 +24,10 @@ class Actor:
         self.error: BaseException | None = None
 
 
+def _none(_: Actor) -> None:
+    """No actor goes on."""
+
+
 def _taken_lock() -> threading.Lock:
     lock = threading.Lock()
     lock.acquire()
@@ -31,13 +35,14 @@ def _taken_lock() -> threading.Lock:
 
 
 class Crew:
-    """Gives the turn to one actor and takes it back when that actor pauses or ends."""
+    """Gives the turn to one actor and takes it back when that actor ends, or pauses and none is to go on."""
 
     def __init__(self) -> None:
         self.current: Actor | None = None
         self._back = _taken_lock()
         self._idle: list[_Seat] = []
         self._seats: dict[Actor, _Seat] = {}
+        self._choose: Callable[[Actor], Actor | None] = _none
 
     def begin(self, actor: Actor, body: Callable[[], None]) -> None:
         """Prepare an actor; it runs from its first turn on."""
@@ -45,23 +50,38 @@ class Crew:
         self._seats[actor] = seat
         seat.given = (actor, body)
 
-    def turn(self, actor: Actor) -> None:
-        """Let an actor run until it pauses or ends."""
-        self.current = actor
-        seat = self._seats[actor]
-        seat.go.release()
+    def turn(self, actor: Actor, choose: Callable[[Actor], Actor | None] | None = None) -> Actor:
+        """Let an actor run until it pauses or ends; gives the last one that had the turn.
+
+        Whenever one pauses `choose` says who goes on, in the thread of that one: to change threads costs most.
+        """
+        self._choose = choose or _none
+        self._give(actor)
         self._back.acquire()
-        self.current = None
-        if actor.has_ended:
-            self._idle.append(self._seats.pop(actor))
+        last, self.current = self.current, None
+        assert last is not None
+        if last.has_ended:
+            self._idle.append(self._seats.pop(last))
+        return last
+
+    def _give(self, actor: Actor) -> None:
+        self.current = actor
+        self._seats[actor].go.release()
 
     def pause(self) -> None:
         """Give the turn back; called by the actor that has it. Raises KilledError when it was killed meanwhile."""
         actor = self.current
         assert actor is not None
-        seat = self._seats[actor]
-        self._back.release()
-        seat.go.acquire()
+        if not actor.is_killed:
+            following = self._choose(actor)
+            if following is actor:
+                return
+            seat = self._seats[actor]
+            if following is None:
+                self._back.release()
+            else:
+                self._give(following)
+            seat.go.acquire()
         if actor.is_killed:
             raise KilledError
 

@@ -78,7 +78,7 @@ CHANGED_LIMITS = 0.15
 """The share of plans with more definitions, some of a group, and limits of imports that are changed meanwhile."""
 
 GROUP = "nightly"
-LONG_RUN = 1800.0
+LONG_RUN = 900.0
 MORE_DEFINITIONS = ("north", "south", "east", "west")
 SPELLINGS: tuple[Literal["", "upper", "object"], ...] = ("", "", "", "", "", "upper", "object")
 
@@ -114,7 +114,7 @@ def draw(seed: int, steps: int) -> Plan:
         happenings=(*_happenings(dice, definitions, steps), *_beside(seed, definitions, steps)),
         faults=tuple(_faults(dice, steps)),
     )
-    return _with_clocks(_limited(plan))
+    return _in_order(_with_wrong_redis(_with_clocks(_limited(plan))))
 
 
 CLOCKED = 0.15
@@ -132,6 +132,68 @@ def _with_clocks(plan: Plan) -> Plan:
     redis, workers = (dice.choice([0, 0, -1, 1]) * dice.choice(AHEAD) for _ in range(2))
     happenings = (*plan.happenings, *_clock_steps(dice, plan.steps))
     return replace(plan, redis_ahead=redis, workers_ahead=workers, happenings=happenings)
+
+
+WRONG_REDIS = 0.15
+"""The share of plans in which the clock of Redis is wrong all the time, while starts end in doubt."""
+
+WRONG_BY = (20.0, 400.0, 1200.0, 4 * 3600.0, *(7 * 3600.0, 9 * 3600.0) * 2)
+DOUBTS = ("applied_then_cut", "applied_then_cut", "applied_later", "no_task_id", "http_503_after_applying")
+
+
+def _with_wrong_redis(plan: Plan) -> Plan:
+    """With dice of their own: a clock of Redis that is not set right, and starts of one definition in doubt.
+
+    Whose run is whose is decided by dates then, for the ids alone do not say it.
+    """
+    dice = random.Random(f"{plan.seed}/wrong")  # noqa: S311 - repeatable on purpose
+    if plan.redis_ahead or plan.workers_ahead or dice.random() >= WRONG_REDIS:
+        return plan
+    ahead, definition = dice.choice([-1, 1, 1]) * dice.choice(WRONG_BY), min(plan.definitions, key=_hours)
+    requests, faults = [], []
+    for number in range(1, dice.choice([1, 2, 2]) + 1):
+        name, step = f"w{number}", dice.randrange(plan.steps)
+        requests.append(_plain(name, step, definition, 100 + number))
+        if dice.random() < 0.7:
+            kind = dice.choice(DOUBTS)
+            faults.append(Fault(step=1, on_redis=kind, on_cloud=kind, call="Perform", request=name, seconds=0.5))
+    return replace(
+        plan,
+        redis_ahead=ahead,
+        workers_ahead=dice.choice([0.0, 0.0, ahead]),
+        policy={**plan.policy, "when_too_soon": "defer", "coalesce": "each", "frequency": None} | _repeated(dice),
+        happenings=(*plan.happenings, *requests),
+        faults=(*plan.faults, *faults),
+    )
+
+
+ORDERED = 0.4
+"""The share of plans with several definitions in which the starts of one wait for a run of another."""
+
+
+def _in_order(plan: Plan) -> Plan:
+    """With dice of their own. Not where keys change, or the clock of Redis is set: then less is promised."""
+    dice = random.Random(f"{plan.seed}/order")  # noqa: S311 - repeatable on purpose
+    kinds = {each.kind for each in plan.happenings}
+    if len(plan.definitions) < 2 or kinds & {"rename", "trade", "redis_clock"} or dice.random() >= ORDERED:
+        return plan
+    first, second = dice.sample(plan.definitions, k=2)
+    definitions = tuple(replace(each, after=first.key) if each is second else each for each in plan.definitions)
+    return replace(plan, definitions=definitions)
+
+
+def _hours(definition: DefinitionPlan) -> int:
+    """Without a window more starts of it follow each other."""
+    return definition.hours
+
+
+def _repeated(dice: random.Random) -> dict[str, object]:
+    return dice.choice([{}, {"when_ambiguous": "repeat"}, {"when_ambiguous": "repeat"}])
+
+
+def _plain(request: str, step: int, definition: DefinitionPlan, version: int) -> Happening:
+    key, name = definition.key, definition.file_spec
+    return Happening(step=step, kind="submit", request=request, key=key, name=name, version=version)
 
 
 def _clock_steps(dice: random.Random, steps: int) -> Iterator[Happening]:
@@ -157,8 +219,8 @@ def _limited(plan: Plan) -> Plan:
             replace(each, group="" if dice.random() < others else GROUP) for each in (*plan.definitions, *more)
         ),
         limits={ACCOUNT: dice.choice([0, 0, 1, 2]), GROUP: dice.choice([1, 1, 2])},
-        policy={**plan.policy, "follow_deadline": LONG_RUN * 2},
-        run=dice.choice([60.0, 900.0, LONG_RUN]),
+        policy={**plan.policy, "follow_deadline": LONG_RUN * 1.5},
+        run=dice.choice([60.0, LONG_RUN, LONG_RUN]),
         happenings=(*plan.happenings, *_more_requests(dice, more, steps), *_changes(dice, steps)),
     )
 
@@ -202,7 +264,7 @@ def _policy(dice: random.Random) -> dict[str, object]:
         "frequency": [None, None, 0.5, 1.0],
         "retry_deadline": [600.0, 6 * 3600.0],
         "reconcile_deadline": [240.0],
-        "follow_deadline": [600.0, 3600.0],
+        "follow_deadline": [600.0, 1800.0],
     }
     drawn = {name: dice.choice(values) for name, values in choices.items()}
     if drawn["coalesce"] == "latest":
@@ -246,6 +308,7 @@ def _beside(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> I
     """With dice of their own: the rest of the plans of all seeds stays what it was."""
     yield from _renames(seed, definitions, steps)
     yield from _pauses(seed, definitions, steps)
+    yield from _forced(seed, steps)
 
 
 def _renames(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> Iterator[Happening]:
@@ -257,6 +320,18 @@ def _renames(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> 
             yield Happening(step=dice.randrange(steps), kind=kind, key=key)
             if dice.random() < 0.3:
                 yield Happening(step=dice.randrange(steps), kind="pause", key=key, seconds=dice.choice(JUMPS))
+
+
+FORCED = 0.15
+"""The share of plans in which an operator lets requests that wait start now."""
+
+
+def _forced(seed: int, steps: int) -> Iterator[Happening]:
+    dice = random.Random(f"{seed}/forced")  # noqa: S311 - repeatable on purpose
+    if dice.random() < FORCED:
+        for _ in range(dice.choice([1, 2, 2])):
+            request = f"r{dice.choice([1, 2, 2, 3, 3, 4])}"
+            yield Happening(step=dice.randrange(steps * 2), kind="force_waiting", request=request)
 
 
 PAUSED = 0.2

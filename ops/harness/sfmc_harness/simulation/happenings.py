@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from sfmc_harness.simulation.schedule import Schedule
 
 
+RUN_AGAIN_MS = 1_200_000
+MOST_RUNS = 6
+"""A source that was frozen records its request an hour after the faults have stopped, at the latest."""
+
+
 class Happenings:
     """The happenings of a plan in the order of their steps; those of one step begin together."""
 
@@ -36,9 +41,22 @@ class Happenings:
         return True
 
     def stop(self) -> None:
-        """Outages are over, and nothing begins any more."""
+        """Outages are over, and nothing begins any more; what runs ends soon, and what others wait for completes."""
         self._coming.clear()
+        self._schedule.cloud.hurry(self._schedule.clock.now)
         self._schedule.cloud.down_until = self._schedule.calls.redis_down_until = 0
+        self._let_firsts_run(1)
+
+    def _let_firsts_run(self, number: int) -> None:
+        """While something has not ended, definitions that others wait for run once more, now and then."""
+        firsts = sorted({plan.after for plan in self._schedule.plan.definitions} - {""})
+        has_ended = self._schedule.history.has_ended
+        if number > MOST_RUNS or all(map(has_ended, self._schedule.invariants.requests)):
+            return
+        for first in firsts:
+            self._force(Happening(step=0, kind="force", request=f"last-{first}-{number}", key=first))
+        if firsts:
+            self._schedule.later(RUN_AGAIN_MS, partial(self._let_firsts_run, number + 1))
 
     def _begin(self, happening: Happening) -> None:
         getattr(self, f"_{happening.kind}")(happening)
@@ -82,6 +100,11 @@ class Happenings:
     def _force(self, happening: Happening) -> None:
         """An operator forces a start."""
         self._ask(self._request(happening, force=True, reason="asked for"))
+
+    def _force_waiting(self, happening: Happening) -> None:
+        """An operator lets a request that waits start now."""
+        operator = self._schedule.operator
+        self._schedule.begin("operator", happening.request, partial(operator.force, happening.request))
 
     def _message(self, happening: Happening) -> None:
         """Another Celery client sends a message; nothing else knows of it."""

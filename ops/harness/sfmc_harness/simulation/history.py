@@ -9,6 +9,9 @@ from sfmc_import.states import NEW, NOT_STARTED, REPORTS, SETTLED_EVENT, TERMINA
 _AFTER_LOST_WRITES = {("accepted", "started"), ("deferred", "started")}
 """Allowed by the table, but only after a failover; a schedule loses no writes."""
 
+_BESIDE = frozenset({SETTLED_EVENT, "operator.forced"})
+"""Events that are counted with those of a request, and change no state."""
+
 _STEPS = {
     (step.source, step.event, step.target)
     for step in TRANSITIONS
@@ -38,17 +41,17 @@ class History:
         self.times: dict[tuple[str, str], int] = {}
         self.accepted: dict[str, int] = {}
         self._taken_up: dict[str, str] = {}
-        self._settled: dict[str, int] = defaultdict(int)
+        self._beside: dict[str, int] = defaultdict(int)
 
     def add(self, event: Mapping[str, Any], now: int) -> None:
         """Go one event on; raises ViolationError for a step that does not exist, or a second end."""
         name, request = name_of(event), str(event["data"].get("request_id"))
-        self._settled[request] += name == SETTLED_EVENT
+        self._beside[request] += name in _BESIDE
         if name in REPORTS:
             return
         before = self.states.get(request, NEW)
         target = "started" if name == "progressed" else name
-        number = len(self.events[request]) + self._settled[request] + 1
+        number = len(self.events[request]) + self._beside[request] + 1
         if (before, name, target) not in _STEPS or event["id"] != f"{request}/{number}/{name}":
             raise ViolationError("impossible event", f"{event['id']} of a request that is {before}")
         if before == "duplicate" and self.last(request)["data"].get("final") is not False:

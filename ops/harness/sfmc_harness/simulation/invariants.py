@@ -70,11 +70,15 @@ class Invariants:
         self._pauses: dict[str, int] = {}
         self._met: dict[str, str] = {}
         self._checked = 0
+        self._forced: set[str] = set()
         self.requests: dict[str, StartRequest] = {}
         self.submitted: set[str] = set()
         self.pauses = Pauses(cloud, round(settings.lease * SECOND))
         self.places = Places(cloud, limits)
         self._costs = ClockCosts(cloud)
+        self._longest_window = max(map(self.window_ms, cloud.plans))
+        self._etas_of = self._eta = 0
+        self._agreed: tuple[Mapping[str, Mapping[str, str]], int] = {}, 0
 
     # --- After each step.
 
@@ -89,10 +93,16 @@ class Invariants:
             if name == "starting":
                 self._within_its_times(request, view.now)
                 self.pauses.check_begin(request, self._key(str(event["subject"])), now)
+            elif name == "operator.forced":
+                self._forced.add(request)
             elif name in RUN_ENDS:
                 self._count_error(request, self._key(str(event["subject"])), name, now)
-        self._states_and_events_agree(view)
-        self._one_in_flight(view)
+        # Most steps change no request: what was right about them is.
+        standing = view.requests, self._cloud.times_renamed.total()
+        if view.events or standing != self._agreed:
+            self._states_and_events_agree(view)
+            self._one_in_flight(view)
+            self._agreed = standing
         self.places.check_kept(view, self._soon(view))
         self._all_have_a_next_time(view)
         self._deferred_for_a_reason(view)
@@ -105,6 +115,7 @@ class Invariants:
         for new in self._cloud.applied[self._checked :]:
             if new.request:
                 self._not_too_often(new)
+                self._in_order(new)
                 self._not_handled_before(new)
                 self.places.applied(new)
                 self.pauses.check_sent(f"run {new.task_id} of {new.request}", new.key, new.sent_at)
@@ -159,16 +170,22 @@ class Invariants:
             raise ViolationError("no next time", f"due and unfinished differ: {odd}")
         settings, windows = self._settings, [int(fields.get("window", 0)) for fields in view.definitions.values()]
         longest = max(settings.lease, settings.recheck, MAX_RETRY_AFTER_SECONDS) * 1000
-        etas = [round(each.not_before * SECOND) for each in self.requests.values() if each.not_before is not None]
         # A window that was recorded on a clock ahead counts from the first look since.
-        most = self._clock.horizon + max(map(self.window_ms, self._cloud.plans))
+        horizon = self._clock.horizon
+        most = horizon + self._longest_window
         windows = [min(window, most) for window in windows]
-        latest = max([self._clock.horizon, *windows, *etas, *self.pauses.possible.values()]) + longest + SLACK_MS
+        latest = max([horizon, *windows, self._latest_eta(), *self.pauses.possible.values()]) + longest + SLACK_MS
         for request, at in view.due.items():
             if at > latest:
                 raise ViolationError("waits too long", f"{request} is due in {(at - view.now) / 1000:.0f} s")
-            if at > self._clock.horizon + HELD_MS and self._is_held_up(view.requests[request], request, view.now):
+            if at > horizon + HELD_MS and self._is_held_up(view.requests[request], request, view.now):
                 raise ViolationError("held up", f"{request} is due in {(at - view.now) / 1000:.0f} s after a step back")
+
+    def _latest_eta(self) -> int:
+        if len(self.requests) != self._etas_of:
+            etas = [round(each.not_before * SECOND) for each in self.requests.values() if each.not_before is not None]
+            self._etas_of, self._eta = len(self.requests), max(etas, default=0)
+        return self._eta
 
     def _is_held_up(self, fields: Mapping[str, str], request: str, now: int) -> bool:
         """Tell whether what was noted before a clock that went back still decides when an attempt goes on."""
@@ -187,6 +204,7 @@ class Invariants:
             is_blocked = int(definition.get("window", 0)) > view.now and "force" not in first
             is_blocked |= self._may_be_paused(self._definition_of(first), view.now)
             is_blocked |= self.places.may_wait(view, waiting[0])
+            is_blocked |= self._waits_in_order(waiting[0], self._key(first["key"]), self._clock.now)
             if not is_blocked and view.due.get(waiting[0], 0) > self._soon(view):
                 raise ViolationError("waits for nothing", f"{waiting[0]} is the first follow-up of a free {name}")
 
@@ -245,7 +263,7 @@ class Invariants:
         # An operator gave the window back, by mistake.
         is_given_back = self._history.times.get((earlier.request, "not_started"), NEVER) <= new.at
         opens = self._opens(earlier) - self._costs.opens_earlier(earlier, new)
-        if not (self.requests[new.request].force or is_given_back) and new.at < opens:
+        if not (self._is_forced(new.request) or is_given_back) and new.at < opens:
             text = f"{new.key}: run {new.task_id} of {new.request} after {earlier.task_id} of {earlier.request}"
             raise ViolationError("inside the window", text)
 
@@ -258,6 +276,26 @@ class Invariants:
         if run.is_late and (run.visible_at == NEVER or new.sent_at < run.visible_at):
             return True
         return run.visible_at == NEVER and self._policy.may_repeat(self._now(run.key))
+
+    def _is_forced(self, request: str) -> bool:
+        """An operator asked for it so, or let it go on when it waited."""
+        return self.requests[request].force or request in self._forced
+
+    def _in_order(self, new: Applied) -> None:
+        """A start that waits for another definition comes after a run of it that completed since it was asked for."""
+        if self._waits_in_order(new.request, new.key, new.sent_at):
+            first = self._cloud.plans[new.key].after
+            raise ViolationError("out of order", f"{new.request} starts {new.key} before a run of {first} completed")
+
+    def _waits_in_order(self, request: str, key: str, now: int) -> bool:
+        first = self._cloud.plans[key].after if key in self._cloud.plans else ""
+        if not first or self._is_forced(request):
+            return False
+        since = self._history.accepted[request]
+        return not any(
+            since <= at <= now and end in COMPLETED and self._key(self.requests[other].customer_key) == first
+            for (other, end), at in self._history.times.items()
+        )
 
     def _key(self, spelled: str) -> str:
         """The CustomerKey that a definition had first."""
@@ -300,6 +338,7 @@ class Invariants:
                 and (other.request_id, "starting") in self._history.times
                 and self._started_for(other) == self._started_for(mine)
                 and is_same(mine, other)
+                and not (is_same is _same_file and self._is_forced(mine.request_id))
             ]
             _, last = max(begun, default=(0, ""))
             if self._history.states.get(last) in _HANDLED and not self._came_back(last):
@@ -430,7 +469,7 @@ class Invariants:
                 return f"the reason is {why}"
 
     def _why_not_superseded(self, mine: StartRequest, other: StartRequest | None) -> str | None:
-        if other is None or mine.force:
+        if other is None or self._is_forced(mine.request_id):
             return "it could not be superseded"
         if self._policy.coalesce == "each":
             return "the policy is to keep each"

@@ -88,6 +88,10 @@ class Operator:
         """An operator says that a request is not to be started."""
         self._try(lambda: actions.cancel(self._access, request, ME, "wrong file"))
 
+    def force(self, request: str) -> None:
+        """An operator lets a request that waits start now."""
+        self._try(lambda: actions.force(self._access, request, ME, "needed now"))
+
     def resume(self, request: str) -> None:
         """An operator has a run followed again."""
         self._try(lambda: resuming.follow_again(self._access, request))

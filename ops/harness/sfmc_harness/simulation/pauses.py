@@ -81,19 +81,21 @@ class Pauses:
             self.certain[key] = Paused(since, until, name, self.is_met(key, name), times_renamed)
 
     def lifted(self, key: str) -> None:
-        """A command said that the pause is over; of one by a name that the ledger had not met it may know nothing.
+        """A command said that the pause is over; of one by a name that the ledger had not met it may know nothing."""
+        self.possible[key] = self._strange.get(key, 0)
 
-        One that had ended by itself stays as it is: it lasts again if the clock of Redis goes back.
-        """
-        ended = self.possible.get(key, 0)
-        self.possible[key] = max(self._strange.get(key, 0), ended if ended <= self._cloud.clock.redis else 0)
+    def swept(self) -> None:
+        """A sweep has seen what is over now: it stays over when the clock of Redis goes back."""
+        for key in self.possible.keys() - self.busy:
+            if self.possible[key] <= self._cloud.clock.redis:
+                self.possible[key] = self._strange[key] = 0
 
     def check_begin(self, request: str, key: str, now: int) -> None:
         """No attempt begins while its definition is paused by a name that the ledger knows."""
         pause = self.certain.get(key)
         if pause is None or self._cloud.is_traded or (not pause.is_met and self._cloud.times_renamed[key]):
             return
-        if pause.since < now and self._cloud.clock.redis < pause.until:
+        if pause.since < now and self._cloud.clock.latest_redis(pause.since, now) < pause.until:
             text = f"{request} begins {now - pause.since} ms after {key} was paused as {pause.name!r}"
             raise ViolationError("starts in a pause", text)
 

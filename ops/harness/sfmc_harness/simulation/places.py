@@ -49,7 +49,9 @@ class Limits:
         """The policy of a worker that has these limits, for the definition that it knows by this CustomerKey."""
         found = self.of(self._cloud.first_key(key), given)
         groups = [group for group in found if group != ACCOUNT]
-        limited = replace(policy, max_running=found.get(ACCOUNT, 0))
+        plan = self._cloud.plans.get(self._cloud.first_key(key))
+        after = (plan.after,) if plan is not None and plan.after else ()
+        limited = replace(policy, max_running=found.get(ACCOUNT, 0), after=after)
         return replace(limited, group=groups[0], group_limit=found[groups[0]]) if groups else limited
 
 

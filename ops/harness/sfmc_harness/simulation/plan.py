@@ -13,13 +13,17 @@ CALL = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionPlan:
-    """One ImportDefinition; `hours` is its MaxImportFrequency, `group` the group whose limit counts it."""
+    """One ImportDefinition; `hours` is its MaxImportFrequency, `group` the group whose limit counts it.
+
+    Its starts wait until the one with the key `after` has a completed run.
+    """
 
     key: str
     file_spec: str
     hours: int = 0
     update_type: str = "AddAndUpdate"
     group: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

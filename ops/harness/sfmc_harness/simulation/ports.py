@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar, cast
 
 from redis import Redis
 
-from sfmc_harness.simulation.calls import Calls
+from sfmc_harness.simulation.calls import READS, Calls
 from sfmc_harness.simulation.chance import unit
 from sfmc_harness.simulation.clocks import SECOND
 from sfmc_harness.simulation.cloud import ZONE_HOURS, Cloud
@@ -81,6 +81,7 @@ class SteppedRedis:
     """Stands for redis.Redis: each command is a step, and each script is given the virtual time."""
 
     def __init__(self, store: Store, calls: Calls) -> None:
+        self._store = store
         self._client = store.client
         self._calls = calls
         self._names = {
@@ -94,7 +95,8 @@ class SteppedRedis:
         def command(now: int) -> Any:
             if name == "due":
                 self._calls.clock.swept()
-            return self._client.evalsha(sha, count, *given, now)
+            carry_out = self._client.evalsha if name in READS else self._store.write
+            return carry_out(sha, count, *given, now)
 
         return self._calls.redis(name, command)
 

@@ -81,6 +81,7 @@ class Schedule:
         self.history = History()
         self.limits = Limits(plan, self.cloud)
         self.invariants = Invariants(plan, self.cloud, self.history, store.settings, self.calls.abandoned, self.limits)
+        self.clock.on_sweep = self.invariants.pauses.swept
         client = open_redis(store, self.calls)
         ledger = open_ledger(client, store)
         self.actions = Actions(self.calls, self.cloud, self.queue, ledger, self.limits)
@@ -93,6 +94,8 @@ class Schedule:
         self.happenings = Happenings(self)
         self._bodies: dict[Actor, Callable[[], None]] = {}
         self._operated: set[tuple[str, str]] = set()
+        self._is_over: Callable[[], bool] = lambda: False
+        self._broken: Exception | None = None
         self._swept_at = 0
         self._due: int | None = None
 
@@ -113,33 +116,60 @@ class Schedule:
         return Verdict(kind, text, self.calls.step, tuple(self.calls.trace), dict(self.history.states))
 
     def _until(self, is_over: Callable[[], bool]) -> None:
-        limit = self.plan.steps + MAX_STEPS_OF_REST
-        while not is_over():
-            if self.calls.step > limit:
-                raise ViolationError("no rest", f"after {limit} steps {self.history.states} goes on")
-            self.happenings.begin_due()
-            if not self._turn() and not self.happenings.hurry():
+        self._is_over = is_over
+        actor = self._next()
+        while actor is not None:
+            last = self.crew.turn(actor, self._after_pause)
+            if self._broken is not None:
+                raise self._broken
+            if not last.has_ended:
                 return
+            self._after_turn(last)
+            actor = self._next()
 
     # --- Whose turn it is.
 
-    def _turn(self) -> bool:
-        """Let one actor make one call; False when nothing at all is to come."""
-        while not (ready := self._ready()):
+    def _next(self) -> Actor | None:
+        """The actor that makes the next call; None when this part of the schedule is over."""
+        limit = self.plan.steps + MAX_STEPS_OF_REST
+        while not self._is_over():
+            if self.calls.step > limit:
+                raise ViolationError("no rest", f"after {limit} steps {self.history.states} goes on")
+            self.happenings.begin_due()
+            actor = self._chosen()
+            if actor is not None or not self.happenings.hurry():
+                return actor
+        return None
+
+    def _chosen(self) -> Actor | None:
+        """Choose one of those that are ready, when time has passed until there is one; None when nothing is to come."""
+        ready: list[Actor] = []
+        while not ready:
             following = self._next_time()
             if following is None:
-                return False
+                return None
             self.advance_to(following)
+            ready = self._ready()
         actor = ready[below(len(ready), self.plan.seed, 4, self.calls.step, self.clock.now)]
         self.limits.look(next((slot.limits for slot in self.slots if slot.actor is actor), None))
-        self.crew.turn(actor)
+        return actor
+
+    def _after_pause(self, actor: Actor) -> Actor | None:
+        """One has made its call: check, and say who goes on. What it finds broken the thread of the schedule raises."""
+        try:
+            self._after_turn(actor)
+            return self._next()
+        except Exception as error:  # noqa: BLE001 - none of it may end an actor
+            self._broken = error
+            return None
+
+    def _after_turn(self, actor: Actor) -> None:
         if actor.has_ended:
             self._end(actor)
         if self.calls.has_lost_power:
             self.calls.has_lost_power = False
             self._stop({slot.host for slot in self.slots})
         self._check()
-        return True
 
     def _ready(self) -> list[Actor]:
         self._send_sweep()
@@ -168,7 +198,11 @@ class Schedule:
     def set_redis(self, milliseconds: int) -> None:
         """Set the clock of Redis, when beat has had time to send a sweep."""
         self.clock.is_unseen = True
-        self.again.append(Again(self.clock.now + SWEEP_MS, partial(self._set_redis, milliseconds)))
+        self.later(SWEEP_MS, partial(self._set_redis, milliseconds))
+
+    def later(self, milliseconds: int, begin: Callable[[], None]) -> None:
+        """Let something begin in some time."""
+        self.again.append(Again(self.clock.now + milliseconds, begin))
 
     def _set_redis(self, milliseconds: int) -> None:
         if milliseconds > 0:
@@ -185,7 +219,7 @@ class Schedule:
 
     def _sweep_time(self) -> int | None:
         """Beat sends a sweep every second; those that find nothing due, and no clock that was set, are left out."""
-        if self.queue.has("sweep") or (self._due is None and not self.clock.is_unseen):
+        if (self._due is None and not self.clock.is_unseen) or self.queue.has("sweep"):
             return None
         due = self.clock.now if self.clock.is_unseen or self._due is None else self.clock.at_redis(self._due)
         return max(due, self._swept_at + SECOND, self.calls.redis_down_until)
@@ -199,6 +233,9 @@ class Schedule:
                 self.queue.put(Message(kind="sweep", deliver_at=self.clock.now))
 
     def _deliver(self) -> None:
+        earliest = self.queue.next_time()
+        if earliest is None or earliest > self.clock.now:
+            return
         for slot in self.slots:
             if slot.actor is None and slot.up_at <= self.clock.now:
                 message = self.queue.take(self.clock.now, self._choose)

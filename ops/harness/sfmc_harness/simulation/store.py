@@ -1,7 +1,7 @@
 """The ledger's own scripts on a real server, on virtual time, which each call brings along and by which keys age."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,9 +43,11 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   local is_ours = string.sub(key, 1, #ARGV[1]) == ARGV[1]
   local letter = is_ours and string.sub(key, #ARGV[1] + 1, #ARGV[1] + 2)
   if letter == 'r:' then
-    requests[#requests + 1] = {string.sub(key, #ARGV[1] + 3), redis.call('HMGET', key, @FIELDS@)}
+    requests[#requests + 1] = string.sub(key, #ARGV[1] + 3)
+    requests[#requests + 1] = cjson.encode(redis.call('HMGET', key, @FIELDS@))
   elseif letter == 'd:' then
-    definitions[#definitions + 1] = {string.sub(key, #ARGV[1] + 3), redis.call('HGETALL', key)}
+    definitions[#definitions + 1] = string.sub(key, #ARGV[1] + 3)
+    definitions[#definitions + 1] = cjson.encode(redis.call('HGETALL', key))
   elseif letter == 'w:' then
     waiting[#waiting + 1] = {string.sub(key, #ARGV[1] + 3), redis.call('ZRANGE', key, 0, -1)}
   end
@@ -56,6 +58,7 @@ soonest = string.format('%.0f', soonest + clock[1] * 1000 + math.floor(clock[2] 
 return {requests, definitions, waiting, endless, soonest, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'),
   redis.call('XRANGE', KEYS[2], ARGV[2], '+')}
 """
+"""Each record is one text, which is read anew only when it has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class Store:
             self.client.script_load(text)
         self._look = self.client.script_load(_LOOK.replace("@FIELDS@", ", ".join(map(repr, FIELDS))))
         self._expire = self.client.script_load(_EXPIRE)
+        self._bounded: dict[bytes, bool] = {}
         self.wipe()
 
     def wipe(self) -> None:
@@ -110,42 +114,68 @@ class Store:
         self.client.flushdb()
         self._last_event = "-"
         self._soonest = 0
+        self._seen: Any = None
+        self._records: dict[bytes, Mapping[str, str]] = {}
 
     def expire(self, now: int) -> None:
         """Remove the keys whose time is over."""
         if now >= self._soonest:
             self.client.evalsha(self._expire, 0, now + AHEAD_MS)
 
+    def write(self, sha: str, count: int, *given: Any) -> Any:
+        """Carry out a script, and look at what it leaves, in one turn of the connection."""
+        answer, self._seen = self.client.evalsha_and(("EVALSHA", *self._looking()), sha, count, *given)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _looking(self) -> tuple[Any, ...]:
+        return (self._look, 2, self.keys.due, self.keys.stream, self.keys.tag, self._last_event)
+
     def look(self, now: int) -> View:
-        """Read everything that the invariants speak of."""
-        named = (self.keys.due, self.keys.stream, self.keys.tag, self._last_event)
-        answer = self.client.evalsha(self._look, 2, *named)
+        """Read everything that the invariants speak of; after a write that is here already."""
+        answer = self.client.evalsha(*self._looking()) if self._seen is None else self._seen
+        self._seen = None
+        if isinstance(answer, Exception):
+            raise answer
         requests, definitions, follow_ups, endless, soonest, due, entries = answer
         self._soonest = int(soonest) - AHEAD_MS
         if entries:
             self._last_event = "(" + entries[-1][0].decode()
         return View(
             now,
-            {name.decode(): _named(values) for name, values in requests},
-            {name.decode(): _fields(flat) for name, flat in definitions},
+            {name.decode(): self._record(text, _named) for name, text in _pairs(requests)},
+            {name.decode(): self._record(text, _fields) for name, text in _pairs(definitions)},
             {name.decode(): tuple(each.decode() for each in ids) for name, ids in follow_ups},
-            tuple(key.decode() for key in endless if not self._is_bounded(key.decode())),
-            {due[at].decode(): int(float(due[at + 1])) for at in range(0, len(due), 2)},
+            tuple(key.decode() for key in endless if not self._is_bounded(key)),
+            {request.decode(): int(float(at)) for request, at in _pairs(due)},
             tuple(orjson.loads(fields[1]) for _, fields in entries),
         )
 
-    def _is_bounded(self, name: str) -> bool:
-        key = self.keys.describe(name)
-        return key is not None and not key.ttl
+    def _record(self, text: bytes, read: Callable[[list[Any]], Mapping[str, str]]) -> Mapping[str, str]:
+        found = self._records.get(text)
+        if found is None:
+            found = self._records[text] = read(orjson.loads(text))
+        return found
+
+    def _is_bounded(self, name: bytes) -> bool:
+        if name not in self._bounded:
+            key = self.keys.describe(name.decode())
+            self._bounded[name] = key is not None and not key.ttl
+        return self._bounded[name]
 
     def close(self) -> None:
         """Close the connection."""
         self.client.close()
 
 
-def _named(values: list[bytes | None]) -> dict[str, str]:
-    return {name: value.decode() for name, value in zip(FIELDS, values, strict=True) if value is not None}
+def _pairs(flat: list[Any]) -> Iterator[tuple[Any, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)
 
 
-def _fields(flat: list[bytes]) -> dict[str, str]:
-    return {flat[at].decode(): flat[at + 1].decode() for at in range(0, len(flat), 2)}
+def _named(values: list[Any]) -> dict[str, str]:
+    return {name: value for name, value in zip(FIELDS, values, strict=True) if value is not False}
+
+
+def _fields(flat: list[str]) -> dict[str, str]:
+    return dict(_pairs(flat))

@@ -16,7 +16,7 @@ WAIT_SECONDS = 20.0
 class QuickRedis:
     """Stands for redis.Redis on a unix socket; scripts and reads of records take the short way, the rest the usual one.
 
-    A schedule makes 160 calls, and redis.Redis would take half of its time.
+    A schedule makes 110 calls, and redis.Redis would take half of its time.
     """
 
     def __init__(self, url: str) -> None:
@@ -40,12 +40,21 @@ class QuickRedis:
         found: list[bytes | None] = self._call("MGET", *keys)
         return found
 
+    def evalsha_and(self, then: Sequence[Any], sha: str, count: int, *given: Any) -> tuple[Any, Any]:
+        """Carry out a script and another command right after it; gives both replies, each an exception if it failed."""
+        self._socket.sendall(hiredis.pack_command(("EVALSHA", sha, count, *given)) + hiredis.pack_command(tuple(then)))
+        return self._reply(), self._reply()
+
     def _call(self, *words: Any) -> Any:
         self._socket.sendall(hiredis.pack_command(words))
-        while (reply := self._reader.gets()) is False:
-            self._reader.feed(self._socket.recv(65536))
+        reply = self._reply()
         if isinstance(reply, Exception):
             raise reply
+        return reply
+
+    def _reply(self) -> Any:
+        while (reply := self._reader.gets()) is False:
+            self._reader.feed(self._socket.recv(65536))
         return reply
 
     def __getattr__(self, name: str) -> Any:
