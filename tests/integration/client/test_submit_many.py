@@ -176,19 +176,18 @@ class Cut:
                 threading.Thread(target=self._pass_on, args=(server, client, False), daemon=True).start()
 
     def _pass_on(self, one: socket.socket, other: socket.socket, counts: bool) -> None:
-        with one:
-            with suppress(OSError):
-                while data := one.recv(4096):
-                    if counts and not self.is_fixed:
-                        data = data[: self._left]
-                        self._left -= len(data)
-                    other.sendall(data)
-                    if not (self._left or self.is_fixed):
-                        break
+        with one, ExitStack() as ending:
             for each in (one, other):
                 # The thread of the other direction waits for what comes from there.
-                with suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
+                ending.enter_context(suppress(OSError))
+                ending.callback(each.shutdown, socket.SHUT_RDWR)
+            while data := one.recv(4096):
+                if counts and not self.is_fixed:
+                    data = data[: self._left]
+                    self._left -= len(data)
+                other.sendall(data)
+                if not (self._left or self.is_fixed):
+                    return
 
 
 @contextmanager
