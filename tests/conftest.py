@@ -4,8 +4,10 @@ import gc
 import logging
 import os
 import signal
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis as redis_py
@@ -15,19 +17,21 @@ from hypothesis import HealthCheck, settings
 from sfmc_import.redaction import KNOWN
 from sfmc_local.redis_server import Valkey
 from tests.support.event_schema import problems_in
+from tests.support.left_running import left_running
 from tests.support.sealing import no_processes, scrub_environment, seal
 from tests.support.secrets_watch import WATCH
+from tests.support.sharing import ByModule
 from tests.support.valkey_server import keys_without_end, undescribed
 
 TESTS = Path(__file__).parent
-LAYERS = frozenset({"unit", "contract", "integration", "e2e", "chaos"})
+LAYERS = ("chaos", "e2e", "integration", "contract", "unit")
+"""From the longest tests to the shortest: where several processes share them, none begins a long one at the end."""
+
 EXAMPLES = {"unit": 10, "thorough": 1000}
 """How many examples hypothesis generates when the unit layer runs alone, and nightly; 100 otherwise."""
 
 scrub_environment(os.environ)
 seal()
-# What is collected stays to the end: looking through it again and again costs a third of the collection.
-gc.disable()
 # A shell ignores Ctrl-C for what it starts in the background, and the children of these tests would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # How fast examples are made says something about the machine, nothing about the code.
@@ -49,6 +53,16 @@ def is_unit_alone(config: pytest.Config) -> bool:
     return config.option.markexpr == "unit" or all(path.is_relative_to(TESTS / "unit") for path in paths)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect without looking for garbage: what is collected stays to the end, and a third of the time went there."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with its layer, which is its folder; leave `nightly` tests out unless they are asked for."""
     for item in items:
@@ -59,6 +73,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         nightly = [item for item in items if item.get_closest_marker("nightly")]
         items[:] = [item for item in items if not item.get_closest_marker("nightly")]
         config.hook.pytest_deselected(items=nightly)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: LAYERS.index(item.path.relative_to(TESTS).parts[0]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    """Share the tests out when several processes run them."""
+    return ByModule(config, log)
 
 
 def pytest_collection_finish() -> None:
@@ -67,7 +89,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     # Once more: how many are left decides when garbage is looked for next, and those that are frozen do not count.
     gc.collect()
-    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -94,6 +115,15 @@ def no_test_shows_a_secret() -> Iterator[None]:
     yield
     seen = WATCH.seen_at_the_end()
     assert not seen, "\n".join(seen[:20])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_thread_outlives_its_module() -> Iterator[None]:
+    """After the tests of a module: no thread runs on that one of them started; the next ones would count its work."""
+    before = threading.enumerate()
+    yield
+    left = left_running(before)
+    assert not left, f"threads run on: {', '.join(left)}"
 
 
 @pytest.fixture(scope="session")

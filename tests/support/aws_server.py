@@ -2,12 +2,17 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
-import httpx
 from boto3.session import Session
-from moto.server import ThreadedMotoServer
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.sqs.models import sqs_backends
+from werkzeug.serving import ThreadedWSGIServer
+
+from tests.support.threaded_servers import Ending, serving
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
@@ -23,6 +28,11 @@ class AwsServer:
         self.s3: Any = self._session.client("s3", endpoint_url=url)
         self.sqs: Any = self._session.client("sqs", endpoint_url=url)
         self.sns: Any = self._session.client("sns", endpoint_url=url)
+
+    def close(self) -> None:
+        """End the connections."""
+        for each in (self.s3, self.sqs, self.sns):
+            each.close()
 
     @property
     def env(self) -> dict[str, str]:
@@ -77,15 +87,23 @@ def notifying_topic(arn: str) -> dict[str, Any]:
     return {"TopicConfigurations": [{"TopicArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
 
 
+class Server(Ending, ThreadedWSGIServer):
+    """Moto's server."""
+
+
 @contextmanager
 def aws_server() -> Iterator[AwsServer]:
     """Run a server for the length of a block."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        # What moto holds belongs to the process, and would outlive one server.
-        httpx.post(f"http://{host}:{port}/moto-api/reset").raise_for_status()
-        yield AwsServer(f"http://{host}:{port}")
-    finally:
-        server.stop()
+    server = Server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), MotoRequestHandler)
+    # What moto holds belongs to the process, and would outlive one server.
+    BackendDict.reset()
+    reset_model_data()
+    with serving(server, end_polls), closing(AwsServer(f"http://127.0.0.1:{server.server_port}")) as made:
+        yield made
+
+
+def end_polls() -> None:
+    """Let whoever polls an empty queue have a message: it would wait, and take memory, for 20 seconds more."""
+    backend = sqs_backends[ACCOUNT][REGION]
+    for name in backend.queues:
+        backend.send_message(name, "the server ends")

@@ -1,10 +1,11 @@
 """Blobs for tests: a small server in this process that answers as the service does."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote, urlsplit
+
+from tests.support.threaded_servers import EndingServer, serving
 
 WHEN = "Mon, 05 Jan 2026 03:10:00 GMT"
 
@@ -76,13 +77,6 @@ class BlobServer:
 def blob_server() -> Iterator[BlobServer]:
     """Run the server for the length of a block."""
     handler = type("OwnBlobHandler", (Handler,), {"blobs": {}, "asked": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    server = EndingServer(("127.0.0.1", 0), handler)
+    with serving(server):
         yield BlobServer(f"http://127.0.0.1:{server.server_port}", handler.blobs, handler.asked)  # type: ignore[attr-defined]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)

@@ -1,14 +1,15 @@
 """Containers of blobs for tests: a small server in this process that lists them as the service does."""
 
 import base64
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, quote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.support.threaded_servers import EndingServer, serving
 
 KEY = base64.b64encode(b"a-secret-of-this-blob-account").decode()
 
@@ -100,15 +101,8 @@ class ContainerServer:
 def container_server() -> Iterator[ContainerServer]:
     """Run the server for the length of a block."""
     handler = type("OwnContainerHandler", (Handler,), {"containers": {}, "asked": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = EndingServer(("127.0.0.1", 0), handler)
     made = ContainerServer(f"http://127.0.0.1:{server.server_port}", handler.containers, handler.asked)  # type: ignore[attr-defined]
     server.made = made  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)

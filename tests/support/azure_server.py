@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +21,7 @@ from azure.storage.queue import QueueClient
 
 from sfmc_local.processes import spawn, stop
 from sfmc_local.redis_server import free_port
+from tests.support.threaded_servers import EndingServer, serving
 from tests.support.waiting import eventually
 
 KEY = base64.b64encode(b"a-secret-of-this-test-account").decode()
@@ -189,15 +190,9 @@ def packed(value: Any, *, plain: bool) -> str:
 def small_server() -> Iterator[SmallServer]:
     """Run the small server for the length of a block."""
     handler = type("OwnHandler", (Handler,), {"queues": {}, "lock": threading.Lock()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    server = EndingServer(("127.0.0.1", 0), handler)
+    with serving(server):
         yield SmallServer(f"http://127.0.0.1:{server.server_port}", handler.queues)  # type: ignore[attr-defined]
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def azurite_program() -> str | None:

@@ -1,10 +1,9 @@
 """Google Cloud Storage for tests: a small server in this process that speaks its XML API, with generations."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
@@ -12,6 +11,8 @@ from xml.sax.saxutils import escape
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+
+from tests.support.threaded_servers import EndingServer, serving
 
 ACCESS = "GOOG1EAKEYOFTHESETESTS"
 SECRET = "a-secret-of-the-google-server"
@@ -156,13 +157,6 @@ class GoogleServer:
 def google_server() -> Iterator[GoogleServer]:
     """Run the server for the length of a block."""
     handler = type("OwnGoogleHandler", (Handler,), {"objects": {}, "asked": [], "page": 1000})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    server = EndingServer(("127.0.0.1", 0), handler)
+    with serving(server):
         yield GoogleServer(f"http://127.0.0.1:{server.server_port}", handler)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 from email.policy import default
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import orjson
 
+from tests.support.threaded_servers import Ending, EndingServer
 from tests.support.tls_proxy import CERTIFICATE
 
 
@@ -72,8 +73,7 @@ class Receiver:
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
+        self._server = EndingServer(("127.0.0.1", port), Handler)
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -85,7 +85,7 @@ class Receiver:
     def close(self) -> None:
         """Listen no more."""
         self._server.shutdown()
-        self._server.server_close()
+        self._server.end()
 
 
 @contextmanager
@@ -118,8 +118,7 @@ class MailServer:
                 with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
                     outer._converse(self.request, opened)
 
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
+        class Server(Ending, socketserver.TCPServer):
             allow_reuse_address = True
 
         self._server = Server(("127.0.0.1", 0), Handler)
@@ -129,7 +128,7 @@ class MailServer:
     def close(self) -> None:
         """Listen no more."""
         self._server.shutdown()
-        self._server.server_close()
+        self._server.end()
 
     def _converse(self, connection: socket.socket, opened: contextlib.ExitStack) -> None:
         is_secure = self.tls == "tls"

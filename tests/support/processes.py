@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,10 +12,11 @@ from typing import Any, Self
 import orjson
 import redis as redis_py
 
-from sfmc_local.processes import spawn, stop
+from sfmc_local.processes import stop
 from sfmc_local.redis_server import Valkey
 from tests.support import rights, secrets_watch
 from tests.support.event_schema import problems_in
+from tests.support.ready_command import run_command, start_command
 from tests.support.sandbox_server import SandboxProcess
 from tests.support.secrets_watch import WATCH
 from tests.support.waiting import eventually
@@ -80,9 +80,8 @@ class RunningSystem:
     def start(self, *command: str, **settings: str) -> subprocess.Popen[bytes]:
         """Start `sfmc-import COMMAND …`; its output goes to a file of the system's folder."""
         log = self.folder / f"{command[0]}-{len(self._children)}.log"
-        program = [sys.executable, "-m", "sfmc_import", *command]
         with log.open("wb") as output:
-            child = spawn(program, env=self._env_of(command) | settings, output=output, errors=output)
+            child = start_command(command, env=self._env_of(command) | settings, output=output)
         self._children.append(child)
         return child
 
@@ -110,16 +109,7 @@ class RunningSystem:
 
     def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `sfmc-import` to its end."""
-        program = [sys.executable, "-m", "sfmc_import", *command]
-        done = subprocess.run(
-            program,
-            env=self._env_of(command) | settings,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            cwd=self.folder,
-        )
+        done = run_command(command, env=self._env_of(command) | settings, cwd=self.folder, seconds=60)
         self._printed.append((" ".join(command), done.stdout + done.stderr))
         return done
 

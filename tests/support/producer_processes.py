@@ -2,12 +2,13 @@
 
 import json
 import os
-import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 from sfmc_local.processes import spawn, stop
 from tests.support import secrets_watch
+from tests.support.ready_command import run_command
 from tests.support.secrets_watch import WATCH
 from tests.support.waiting import eventually
 
@@ -53,14 +54,7 @@ class Place:
 
     def run(self, *command, **env):
         """Run a command to its end."""
-        done = subprocess.run(
-            [sys.executable, "-m", "sfmc_import", *command],
-            env=self.env | env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run_command(command, env=self.env | env, cwd=Path.cwd(), seconds=60)
         assert not WATCH.seen_in([(" ".join(command), done.stdout + done.stderr)])
         return done
 

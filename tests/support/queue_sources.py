@@ -51,7 +51,7 @@ class MortalMailbox:
     """A mailbox whose owner may die at its calls."""
 
     def __init__(self, inner: Mailbox, life: Life) -> None:
-        self._inner, self._life = inner, life
+        self._inner, self._life, self._is_ended = inner, life, False
 
     def receive(self) -> Sequence[Message]:
         return self._life.call("receive", self._inner.receive, bool)
@@ -64,6 +64,11 @@ class MortalMailbox:
 
     def close(self) -> None:
         if not self._life.is_over:
+            self.end()
+
+    def end(self) -> None:
+        if not self._is_ended:
+            self._is_ended = True
             self._inner.close()
 
 
@@ -82,6 +87,7 @@ class QueueSources:
     def __init__(self, url: str, parse: Parse, open_mailbox: Callable[[], Mailbox]) -> None:
         self._parse, self._open = parse, open_mailbox
         self._client, self._broker = Client(url, mid="42"), redis_py.Redis.from_url(url, socket_timeout=2)
+        self._left: list[MortalMailbox] = []
 
     def receiver(self, life: Life | None = None) -> Receiver:
         """Make a receiver; visibility in these tests is a second."""
@@ -91,9 +97,16 @@ class QueueSources:
         intake.life = life
         more: Any = {"chance": lambda: 0.0, "max_deliveries": 9, "keep_after": 0.25}
         set_aside = SourceDeadLetters(self._broker, Keys())
-        return Receiver(intake, set_aside, self._parse, lambda: MortalMailbox(self._open(), life), **more)
+        return Receiver(intake, set_aside, self._parse, lambda: self._mailbox(life), **more)
+
+    def _mailbox(self, life: Life) -> MortalMailbox:
+        self._left.append(MortalMailbox(self._open(), life))
+        return self._left[-1]
 
     def close(self) -> None:
+        # The threads of those that died go on in this process.
+        for each in self._left:
+            each.end()
         self._client.close()
         self._broker.close()
 

@@ -33,12 +33,14 @@ def create_app(
     add_api: Callable[[FastAPI], None] = lambda _: None,
 ) -> FastAPI:
     """Make the application; `is_ready` asks Redis, and may block. `add_api` adds what stands under /v1."""
+    health = Health(is_ready)
 
     @asynccontextmanager
     async def until_the_end(_: FastAPI) -> AsyncIterator[None]:
         yield
         for source in sources.values():
             source.close()
+        health.close()
 
     app = description.DescribedApp(
         title="sfmc-import",
@@ -51,7 +53,7 @@ def create_app(
         exception_handlers={HTTPException: _as_problem},
     )
     Events(sources).add_to(app)
-    Health(is_ready).add_to(app)
+    health.add_to(app)
     add_api(app)
     return app
 
@@ -145,6 +147,10 @@ class Health:
         """Add both to an application."""
         app.add_api_route("/healthz", self.alive, methods=["GET"], **description.HEALTHZ)
         app.add_api_route("/readyz", self.ready, methods=["GET"], **description.READYZ)
+
+    def close(self) -> None:
+        """End the thread when Redis has answered."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def alive(self) -> Response:
         """Say that the process answers."""

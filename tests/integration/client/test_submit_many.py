@@ -162,6 +162,8 @@ class Cut:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
+        # Closing alone would leave a thread that waits for a connection.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _serve(self) -> None:
@@ -174,15 +176,18 @@ class Cut:
                 threading.Thread(target=self._pass_on, args=(server, client, False), daemon=True).start()
 
     def _pass_on(self, one: socket.socket, other: socket.socket, counts: bool) -> None:
-        with one, other, suppress(OSError):
+        with one, ExitStack() as ending:
+            for each in (one, other):
+                # The thread of the other direction waits for what comes from there.
+                ending.enter_context(suppress(OSError))
+                ending.callback(each.shutdown, socket.SHUT_RDWR)
             while data := one.recv(4096):
                 if counts and not self.is_fixed:
                     data = data[: self._left]
                     self._left -= len(data)
                 other.sendall(data)
                 if not (self._left or self.is_fixed):
-                    one.shutdown(socket.SHUT_RDWR)
-                    other.shutdown(socket.SHUT_RDWR)
+                    return
 
 
 @contextmanager

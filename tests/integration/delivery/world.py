@@ -71,7 +71,11 @@ class World:
             opened.append(self.session(password))
             return opened[-1]
 
-        yield Target("ftp", self.options, self.options.place, open_one, self.records, lambda: 0.0, f"{USER}@there")
+        made = Target("ftp", self.options, self.options.place, open_one, self.records, lambda: 0.0, f"{USER}@there")
+        try:
+            yield made
+        finally:
+            made.close(10)
 
     def job(
         self, name: str = "orders.csv", request: str = "r1", fingerprint: str = FINGERPRINT, **more: Any

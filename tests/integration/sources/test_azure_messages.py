@@ -1,7 +1,8 @@
 """The source `azure-queue` over Storage Queues and a real ledger: whatever dies, each blob is one request."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import count, product
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from sfmc_local.redis_server import Valkey
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.azure_queue import AzureMailbox, AzureQueueOptions, open_client, secrets_in
 from sfmc_producers.sources.blob_events import parser
-from sfmc_producers.sources.receiving import SourceRefusedError, SourceUnavailableError
+from sfmc_producers.sources.receiving import Message, SourceRefusedError, SourceUnavailableError
 from tests.support.azure_server import azurite, azurite_program, small_server
 from tests.support.events_of_stores import as_cloudevent, blob_created, blob_renamed
 from tests.support.queue_sources import STEPS, KilledError, Life, QueueSources, accepted_files, queue_sources, running
@@ -57,6 +58,11 @@ def mailbox(azure: Any, queue: str) -> AzureMailbox:
 def sources(azure, queue, redis_server: Valkey, redis) -> Iterator[QueueSources]:
     with queue_sources(redis_server.url, PARSE, lambda: mailbox(azure, queue)) as made:
         yield made
+
+
+def received(box: AzureMailbox) -> Sequence[Message]:
+    with closing(box):
+        return box.receive()
 
 
 def is_empty(azure: Any, queue: str) -> bool:
@@ -167,17 +173,17 @@ def test_the_end_gives_messages_back_at_once(azure, queue) -> None:
 
 def test_a_missing_queue_and_a_refused_login_stop_the_source(azure) -> None:
     with pytest.raises(SourceRefusedError, match="QueueNotFound"):
-        mailbox(azure, "none").receive()
+        received(mailbox(azure, "none"))
     wrong = azure.connection.replace("AccountKey=", "AccountKey=QUFB")
     queue = "forbidden"
     with pytest.raises(SourceRefusedError, match="login"):
-        AzureMailbox(open_client(SecretStr(wrong), queue), AzureQueueOptions(queue=queue)).receive()
+        received(AzureMailbox(open_client(SecretStr(wrong), queue), AzureQueueOptions(queue=queue)))
 
 
 def test_a_service_that_does_not_answer_is_waited_for() -> None:
     connection = "AccountName=acc;AccountKey=QUFB;QueueEndpoint=http://127.0.0.1:9/acc"
     with pytest.raises(SourceUnavailableError):
-        AzureMailbox(open_client(SecretStr(connection), "drop"), AzureQueueOptions(queue="drop")).receive()
+        received(AzureMailbox(open_client(SecretStr(connection), "drop"), AzureQueueOptions(queue="drop")))
 
 
 def test_the_secrets_of_a_connection_string_are_known_as_they_stand_in_addresses_too() -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count, product
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -159,5 +160,5 @@ def test_deliveries_are_counted_and_a_poison_message_is_set_aside_unread(aws, qu
 
 def test_a_missing_queue_stops_the_source(aws, monkeypatch) -> None:
     box = mailbox(aws, "https://sqs.eu-central-1.amazonaws.com/123456789012/none", monkeypatch)
-    with pytest.raises(SourceRefusedError, match="none"):
+    with closing(box), pytest.raises(SourceRefusedError, match="none"):
         eventually(box.receive, 10, "an answer")

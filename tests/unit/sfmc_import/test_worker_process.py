@@ -52,8 +52,10 @@ def test_a_file_that_cannot_be_written_does_not_end_the_worker(tmp_path: Path) -
 def test_a_heartbeat_goes_through_no_link_and_says_why(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "heart").symlink_to(tmp_path / "precious")
+    heartbeat = Heartbeat(tmp_path / "heart", seconds=60)
     with structlog.testing.capture_logs() as logged:
-        Heartbeat(tmp_path / "heart", seconds=60).start()
+        heartbeat.start()
+    heartbeat.stop()
 
     assert (tmp_path / "precious").read_text() == "precious"
     assert logged[0]["event"] == "heartbeat_not_written"

@@ -18,6 +18,7 @@ from sfmc_server.bodies import Budget
 from sfmc_server.push_source import MAX_WAITING, TOGETHER_BYTES
 from tests.support import posts
 from tests.support.fake_client import FakeClient
+from tests.support.left_running import left_running
 from tests.support.push_servers import Letters, Push, push_source, pushing
 
 BATCH = {"content_type": "application/cloudevents-batch+json"}
@@ -277,6 +278,13 @@ def test_ready_is_503_while_redis_does_not_answer_and_alive_all_the_same() -> No
     with pushing(is_ready=lambda: False) as away:
         assert away.http.request("GET", "/readyz").status_code == 503
         assert away.http.request("GET", "/healthz").status_code == 200
+
+
+def test_the_end_of_the_server_ends_the_thread_that_asks_whether_it_is_ready() -> None:
+    before = threading.enumerate()
+    with pushing() as push:
+        push.http.request("GET", "/readyz")
+    assert left_running(before) == []
 
 
 def test_another_method_is_405_as_a_problem(push: Push) -> None:

@@ -2,7 +2,8 @@
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -57,8 +58,15 @@ class Sqs:
         return [[each["ReceiptHandle"] for each in entries] for entries in asked]
 
 
-def mailbox(sqs: Sqs, **more: Any) -> SqsMailbox:
+def opened(sqs: Sqs, **more: Any) -> SqsMailbox:
     return SqsMailbox(sqs, SqsOptions(queue_url=URL, **more))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Callable[..., SqsMailbox]]:
+    """Opens mailboxes that are closed at the end of a test."""
+    with ExitStack() as ending:
+        yield lambda sqs, **more: ending.enter_context(closing(opened(sqs, **more)))
 
 
 @pytest.fixture
@@ -69,7 +77,7 @@ def slow() -> Iterator[Sqs]:
     made.goes_on.set()
 
 
-def test_a_poll_asks_for_ten_messages_and_their_deliveries_and_waits_twenty_seconds() -> None:
+def test_a_poll_asks_for_ten_messages_and_their_deliveries_and_waits_twenty_seconds(mailbox) -> None:
     sqs = Sqs("a")
     assert mailbox(sqs, visibility="90s").receive() == [Message("a", "ü".encode(), "r-a", 3)]
     [(_, asked)] = sqs.calls
@@ -77,7 +85,7 @@ def test_a_poll_asks_for_ten_messages_and_their_deliveries_and_waits_twenty_seco
     assert "MessageAttributeNames" not in asked
 
 
-def test_a_poll_that_is_under_way_holds_nothing_up_and_is_not_begun_twice(slow: Sqs) -> None:
+def test_a_poll_that_is_under_way_holds_nothing_up_and_is_not_begun_twice(slow: Sqs, mailbox) -> None:
     box = mailbox(slow)
     assert box.receive() == ()
     slow.goes_on.set()
@@ -86,7 +94,7 @@ def test_a_poll_that_is_under_way_holds_nothing_up_and_is_not_begun_twice(slow: 
 
 
 def test_what_a_poll_brings_after_the_end_is_given_back(slow: Sqs) -> None:
-    box = mailbox(slow)
+    box = opened(slow)
     assert box.receive() == ()
     box.close()
     slow.goes_on.set()
@@ -95,21 +103,21 @@ def test_what_a_poll_brings_after_the_end_is_given_back(slow: Sqs) -> None:
 
 def test_what_was_received_and_not_acknowledged_is_given_back_at_the_end() -> None:
     sqs = Sqs("a", "b")
-    box = mailbox(sqs)
+    box = opened(sqs)
     first, _ = box.receive()
     box.acknowledge([first])
     box.close()
     assert (sqs.deleted(), sqs.changes()) == ([["r-a"]], [("r-b", 0)])
 
 
-def test_messages_are_kept_for_the_whole_time_again() -> None:
+def test_messages_are_kept_for_the_whole_time_again(mailbox) -> None:
     sqs = Sqs("a", "b")
     box = mailbox(sqs, visibility=30)
     box.keep(box.receive())
     assert sqs.changes() == [("r-a", 30), ("r-b", 30)]
 
 
-def test_of_an_answer_200_the_messages_that_failed_are_deleted_again_unless_the_fault_is_ours() -> None:
+def test_of_an_answer_200_the_messages_that_failed_are_deleted_again_unless_the_fault_is_ours(mailbox) -> None:
     failed = [{"Id": "0", "Code": "ReceiptHandleIsInvalid", "SenderFault": True}]
     failed += [{"Id": "2", "Code": "InternalError", "SenderFault": False}]
     sqs = Sqs("a", "b", "c", failures=(failed, []))
