@@ -101,7 +101,8 @@ class Consumer(CeleryConsumer):
                 return
             try:
                 shapes.leave_out_odd_fields(message.headers)
-                flaw = shapes.wrong_arguments(self.app.tasks, message)
+                options = self.app.conf.broker_transport_options
+                flaw = shapes.wrong_arguments(self.app.tasks, message, options.get("sfmc_reserved", ()))
                 if not (flaw and dead_letter(message, "wrong_arguments", flaw)):
                     handle(message)
             except DATA_ERRORS as problem:
