@@ -256,6 +256,13 @@ def test_more_odd_messages_than_a_worker_has_threads_hold_up_no_other(stack: Run
         message = json.loads(raw.replace(template.encode(), each.encode()))
         stack.client.lpush("imports", json.dumps(message | {"content-encoding": 7}))
     chained = [send(client, key="odd-name", options={"chain": [number]}) for number in range(40)]
+    # Redis refuses what is to be sent after these.
+    stack.client.set("no-list", "x")
+    stack.client.set("celery-taskset-meta-g.j", "x")
+    after = client.signature("theirs", options={"queue": "no-list"})
+    failed = [send(client, key=7, options={"link_error": after}) for _ in range(20)]
+    part = {"group_id": "g", "chord": {**after, "chord_size": 2}}
+    parts = [send(client, key="odd-name", options=part) for _ in range(20)]
 
     request = send(client, key="after-odd")
 
@@ -266,6 +273,10 @@ def test_more_odd_messages_than_a_worker_has_threads_hold_up_no_other(stack: Run
         assert rejection(stack, message_id=each)["data"]["reason"] == "invalid_task"
     for each in chained:
         assert rejection(stack, message_id=each)["data"]["reason"] == "wrong_arguments"
+    for each in failed:
+        assert rejection(stack, message_id=each)["data"]["reason"] == "invalid_request"
+    for each in parts:
+        eventually(lambda each=each: "accepted" in stack.names(each), 30, "a part of a chord is accepted")
 
 
 @pytest.mark.parametrize("compression", ["gzip", "bzip2", "lzma"])

@@ -198,12 +198,14 @@ def test_a_replay_of_many_over_http_needs_a_key_and_is_done_once(api: Api) -> No
     first, second = (
         api.call("POST", "/v1/replays", json=body, headers={"idempotency-key": "k1"}).json() for _ in range(2)
     )
+    other = api.call("POST", f"/v1/requests/{request}/replay", json={}, headers={"idempotency-key": "k2"})
+    forced = {"force": True, "reason": "anew"}
     one, two = (
-        api.call("POST", f"/v1/requests/{request}/replay", json={}, headers={"idempotency-key": "k2"}).json()
+        api.call("POST", f"/v1/requests/{request}/replay", json=forced, headers={"idempotency-key": "k3"}).json()
         for _ in range(2)
     )
 
-    assert without.status_code == 422
+    assert (without.status_code, other.status_code) == (422, 409)
     assert (first, one) == (second, two)
     assert first["request_ids"] == [request]
     assert one["new_request_id"] not in first["new_request_ids"]

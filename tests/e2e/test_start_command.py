@@ -169,7 +169,7 @@ def test_start_with_wait_gives_up_waiting_after_its_timeout_and_the_request_cont
     ended = place.run("start", "contacts", "--wait", "--timeout", "0.5")
 
     assert ended.returncode == 1
-    assert "no end within 0.5 s; it continues" in ended.stdout.splitlines()[-1]
+    assert "no end within 0.5 s; how it goes on: sfmc-import show" in ended.stdout.splitlines()[-1]
     assert redis.zcard("{sfmc-import:events}:due") == 1
 
 

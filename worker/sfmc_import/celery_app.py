@@ -261,6 +261,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
         # What a dead worker held is run by another as soon as its lease would be over.
         "visibility_timeout": settings.lease_seconds,
         "unacked_restore_interval": 2,
+        "sfmc_reserved": (f"{settings.prefix}events".removeprefix(settings.broker_prefix),),
         **redis_client.transport_options(settings.broker),
     }
 

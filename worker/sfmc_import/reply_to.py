@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 OURS = "imports"
-_OF_US = re.compile(r"imports([.:].*|[^A-Za-z0-9]*[0-9]?)|(celery\.|_kombu\.|sfmc-import:).*")
+_OF_US = re.compile(
+    r"(.*:)?imports([.:].*|[^A-Za-z0-9]*[0-9]?)|(celery\.|celery-task|_kombu\.|sfmc-import:).*|(.*[.:])?unacked(_index|_mutex)?"
+)
 """Names that our worker reads (a queue with a separator and a priority too), or that hold what is ours or the broker's:
 an answer there would be lost."""
 

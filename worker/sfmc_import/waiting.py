@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import product
 from math import inf
 from typing import Any
 
@@ -258,8 +257,11 @@ def deadline_of(record: Mapping[str, Any], reason: str) -> tuple[float | None, s
 
 _BETWEEN = ("", "queued")
 _UNTIL_IT_GIVES_UP = frozenset(
-    (state, reason) for state, reason in product(("retrying", "starting"), ("backoff", "rate_limited"))
-) | {("starting", "reconciling")}
+    {
+        *(("retrying", "backoff"), ("retrying", "rate_limited")),
+        *(("starting", "backoff"), ("starting", "rate_limited"), ("starting", "reconciling")),
+    }
+)
 BEFORE_A_START = frozenset({"accepted", "deferred", "retrying"})
 """States in which a request waits for its start: a pause holds it then, whatever else it waits for."""
 

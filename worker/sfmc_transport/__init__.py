@@ -14,11 +14,12 @@ For one Celery app, before it connects; other apps of the process keep kombu's t
 
 Needs Redis 6.2 or any Valkey. Producers keep kombu's transport: what they push is the same.
 
-Options of its own, beside kombu's: `sfmc_prefix` (before its keys), `sfmc_dead_after` (seconds without a
-beat until a consumer's in-flight messages return), `sfmc_beat_every` (seconds), `sfmc_look_every` (seconds that an
-idle worker waits for the highest priority of the queue that it consumes first, before it looks for others; a quarter of
-it after a message, then half; while it finds some, it goes on at once),
-`sfmc_dead_letters_max`, `sfmc_max_returns` (how often a worker may die with a message before that is set aside).
+Options of its own, beside kombu's: `sfmc_prefix` (before its keys), `sfmc_reserved` (names that are no queue for what
+follows a task), `sfmc_dead_after` (seconds without a beat until a consumer's in-flight messages return),
+`sfmc_beat_every` (seconds), `sfmc_look_every` (seconds that an idle worker waits for the highest priority of the
+queue that it consumes first, before it looks for others; a quarter of it after a message, then half; while it finds
+some, it goes on at once), `sfmc_dead_letters_max`, `sfmc_max_returns` (how often a worker may die with a message
+before that is set aside).
 
 A message with the header `sfmc_newest` (a name) takes the place of the one of this name that still waits, one with
 `sfmc_once` (a list of names) is not sent while one waits for each of them.

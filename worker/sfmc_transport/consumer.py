@@ -19,6 +19,7 @@ from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.consumer import consumer as celery_consumer
 from celery.worker.request import Request as CeleryRequest
+from redis.exceptions import ConnectionError, TimeoutError  # noqa: A004 - those of Redis
 
 from sfmc_transport import shapes
 
@@ -48,6 +49,9 @@ class GivenBackError(Reject):
 
 DATA_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What Celery raises over a message of an unexpected shape, before any task code runs."""
+
+CONNECTION_ERRORS = (ConnectionError, TimeoutError, OSError)
+"""What it looks like when Redis is away; all else that it says is an answer, which would be the same again."""
 
 CELERY_WORDS = frozenset(
     getattr(celery_consumer, name)
@@ -101,7 +105,8 @@ class Consumer(CeleryConsumer):
                 return
             try:
                 shapes.leave_out_odd_fields(message.headers)
-                flaw = shapes.wrong_arguments(self.app.tasks, message)
+                options = self.app.conf.broker_transport_options
+                flaw = shapes.wrong_arguments(self.app.tasks, message, options.get("sfmc_reserved", ()))
                 if not (flaw and dead_letter(message, "wrong_arguments", flaw)):
                     handle(message)
             except DATA_ERRORS as problem:
@@ -146,21 +151,36 @@ class Request(CeleryRequest):
         if died:
             self.message.worker_died = True
             log.error("pool_process_exited", message_id=self.id, task=self.name, error=str(error))
-        with logged_once(died):
-            return super().on_failure(exc_info, *args, **kwargs)
+        try:
+            with logged_once(died):
+                return super().on_failure(exc_info, *args, **kwargs)
+        except Exception as problem:  # noqa: BLE001 - nothing else would see it, and the message keep its place for ever
+            self._let_go(error, problem)
+
+    def _let_go(self, error: BaseException, problem: Exception) -> None:
+        """Go on as Celery would have, where Redis took no result or nothing of what is sent after a failure."""
+        log.warning("failure_not_passed_on", message_id=self.id, task=self.name, error=type(problem).__name__)
+        if not self.acknowledged:
+            self.reject(requeue=_is_away(problem) or getattr(error, "requeue", False))
+
+
+def _is_away(problem: BaseException) -> bool:
+    # kombu makes one error of its own of what Redis answers, and of a Redis that does not.
+    return isinstance(problem.__cause__ or problem, CONNECTION_ERRORS)
 
 
 def _run_in_sight(run: Callable[..., Any], *args: Any, error_callback: Any = None, **options: Any) -> Any:
     """Run a task in a thread as Celery does, and set its message aside when Celery itself fails over it there.
 
-    Nothing would see that, and the message would keep its place for ever. What is no fault of the message, such as a
-    Redis that is away, is left to the next connection.
+    Nothing would see that, and the message would keep its place for ever. Where Redis is away, which is no fault of the
+    message, it goes back to its queue.
     """
 
     def look(ended: "Future[Any]") -> None:
         error = None if ended.cancelled() else ended.exception()
-        if isinstance(error, DATA_ERRORS) and error_callback:
-            error_callback(ExceptionInfo((type(error), error, error.__traceback__)), return_ok=True)
+        if isinstance(error, Exception) and error_callback:
+            shown = GivenBackError(type(error).__name__) if _is_away(error) else error
+            error_callback(ExceptionInfo((type(shown), shown, error.__traceback__)), return_ok=True)
 
     running = run(*args, **options)
     running.f.add_done_callback(look)

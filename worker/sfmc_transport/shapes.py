@@ -4,7 +4,8 @@ Any program may write one. Over odd fields Celery fails in the thread of a task,
 would keep a place of the worker for ever.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sfmc_transport.queues import lists_of
@@ -42,8 +43,10 @@ def leave_out_odd_fields(headers: Any) -> None:
         del headers["stamped_headers"]
 
 
-def wrong_arguments(tasks: Any, message: Any) -> str | None:
+def wrong_arguments(tasks: Any, message: Any, reserved: Collection[str] = ()) -> str | None:
     """Say why the arguments of a message (of either protocol of Celery) do not fit its task; None if they do.
+
+    Nor may it name one of these `reserved` keys as a queue for what is sent after it.
 
     A body that cannot be read, and a task that is unknown, are Celery's to report. Raises TypeError for an encoding
     that is no text: the thread of the task would fail over it unseen, and keep its place for ever.
@@ -63,7 +66,7 @@ def wrong_arguments(tasks: Any, message: Any) -> str | None:
     if problem:
         return problem
     embedded = body if old else body[2] or {}
-    return _odd_callbacks(embedded) or _lost_callbacks(embedded, tasks, message)
+    return _odd_callbacks(embedded) or _lost_callbacks(embedded, tasks, message, reserved)
 
 
 def _misfit(task: Any, body: Any) -> str | None:
@@ -90,11 +93,16 @@ def _odd_callbacks(named: Mapping[str, Any]) -> str | None:
     return "chord is no task with its arguments" if chord and not _is_signature(chord) else None
 
 
-_OF_BROKER = "_kombu."
+_PLACES = ("queue", "routing_key", "exchange")
+_NO_QUEUE = re.compile(r".*[{}].*|(_kombu\.|celery-task).*|(.*[.:])?unacked(_index|_mutex)?", re.DOTALL)
+"""Keys of kombu, of results and of ours; what has braces is one of several keys of a slot."""
 
 
-def _lost_callbacks(named: Mapping[str, Any], tasks: Any, message: Any) -> str | None:
-    """Say which of the tasks after its own would be lost: one of another program, sent to a list that we read."""
+def _lost_callbacks(named: Mapping[str, Any], tasks: Any, message: Any, reserved: Collection[str]) -> str | None:
+    """Say which of the tasks after its own would be lost: sent to a list that we read, or into a key that is no queue.
+
+    We send them with our own rights: such a key would be spoiled.
+    """
     single = (named["chord"],) if named.get("chord") else ()
     after = [*(one for name in _AFTER for one in named.get(name) or ()), *single]
     if not after:
@@ -102,12 +110,18 @@ def _lost_callbacks(named: Mapping[str, Any], tasks: Any, message: Any) -> str |
     queue = (getattr(message, "delivery_info", None) or {}).get("routing_key")
     ours = set(lists_of(str(queue))) if queue else set()
     for each in after:
-        target = each["options"].get("queue")
-        if not isinstance(target, str):
-            continue
-        if target.startswith(_OF_BROKER) or (target in ours and each["task"] not in tasks):
-            return f"{each['task'][:100]} would be sent to {target[:100]}, where its worker does not find it"
+        for target in filter(None, map(each["options"].get, _PLACES)):
+            is_taken = isinstance(target, str) and _is_no_queue(target, ours, reserved)
+            if is_taken or (target in ours and each["task"] not in tasks):
+                return f"{each['task'][:100]} would be sent to {target[:100]}, where its worker does not find it"
     return None
+
+
+def _is_no_queue(target: str, ours: Collection[str], reserved: Collection[str]) -> bool:
+    """Tell whether a name is that of another key; also of a queue as ours, under the prefix of another deployment."""
+    if target in reserved or _NO_QUEUE.fullmatch(target):
+        return True
+    return target not in ours and any(target.endswith(f":{name}") for name in ours)
 
 
 def _is_signature(value: Any) -> bool:

@@ -10,6 +10,8 @@ import pytest
 from celery import Celery
 from celery.app.trace import build_tracer
 from celery.worker import state
+from redis.exceptions import ConnectionError as AwayError
+from redis.exceptions import ResponseError
 
 from sfmc_transport import consumer
 
@@ -142,9 +144,17 @@ def stumble(error: BaseException) -> None:
     raise error
 
 
-@pytest.mark.parametrize(("error", "names"), [(KeyError("task"), ["KeyError"]), (ConnectionError("away"), [])])
-def test_what_celery_fails_over_in_a_thread_is_seen_if_the_message_is_to_blame(
-    error: BaseException, names: list[str]
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (KeyError("task"), "KeyError"),
+        (ResponseError("OOM command not allowed"), "ResponseError"),
+        (ConnectionError("away"), "GivenBackError"),
+        (AwayError("away"), "GivenBackError"),
+    ],
+)
+def test_what_celery_fails_over_in_a_thread_is_seen_and_given_back_if_redis_is_away(
+    error: BaseException, name: str
 ) -> None:
     seen: list[object] = []
     with Celery("stumbling", broker="memory://", set_as_current=False) as app:
@@ -155,7 +165,7 @@ def test_what_celery_fails_over_in_a_thread_is_seen_if_the_message_is_to_blame(
         pool.apply_async(int, ("1",), callback=seen.append, error_callback=report).wait(60)
         pool.stop()
 
-    assert seen == [*((name, True) for name in names), 1]
+    assert seen == [(name, True), 1]
 
 
 @pytest.mark.parametrize(

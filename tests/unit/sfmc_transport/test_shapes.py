@@ -97,12 +97,26 @@ def test_tasks_that_are_to_be_sent_next_are_fine(old: bool):
     assert flaw({}) is flaw(None) is None
 
 
-def sent_to(queue: Any, name: str, task: str = "next") -> str | None:
-    wanted = {**NEXT, "task": task, "options": {"queue": queue}}
+def sent_to(queue: Any, name: str, task: str = "next", place: str = "queue") -> str | None:
+    wanted = {**NEXT, "task": task, "options": {place: queue}}
     body = [[], {}, {name: wanted if name == "chord" else [NEXT, wanted]}]
     info = {"routing_key": "imports"}
     found = SimpleNamespace(content_encoding="utf-8", payload=body, headers={"task": "probe"}, delivery_info=info)
-    return wrong_arguments(TASKS, found)
+    return wrong_arguments(TASKS, found, ("events",))
+
+
+KEYS = [
+    *("{sfmc-import:events}:pauses", "events", "unacked", "imports.unacked", "acme:imports.unacked_index"),
+    *("celery-task-meta-1", "acme:imports", "acme:imports:3", "a\n{b}"),
+]
+
+
+@pytest.mark.parametrize("place", ["queue", "routing_key", "exchange"])
+@pytest.mark.parametrize("name", ["callbacks", "errbacks", "chain", "chord"])
+@pytest.mark.parametrize("key", KEYS)
+def test_a_task_that_would_be_written_into_a_key_that_is_no_queue_is_refused(name: str, key: str, place: str):
+    assert "where its worker does not find it" in str(sent_to(key, name, place=place))
+    assert sent_to(key, name, "probe", place=place) is not None
 
 
 @pytest.mark.parametrize("name", ["callbacks", "errbacks", "chain", "chord"])
@@ -112,7 +126,7 @@ def test_a_task_of_another_program_that_we_would_read_is_refused(name: str, queu
 
 
 @pytest.mark.parametrize("name", ["callbacks", "errbacks", "chain", "chord"])
-@pytest.mark.parametrize("queue", ["theirs", "imports-billing", None, 5])
+@pytest.mark.parametrize("queue", ["theirs", "imports-billing", "shop:events", "celery", None, 5, ""])
 def test_a_task_that_goes_to_a_queue_of_another_program_is_taken(name: str, queue: Any):
     assert sent_to(queue, name) is None
 

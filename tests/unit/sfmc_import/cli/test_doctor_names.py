@@ -16,6 +16,9 @@ def test_a_definition_that_others_wait_for_is_looked_for_in_their_business_unit(
         customer_key = "Orders"
         mid = "7"
         after = ["Contacts"]
+        [[definition]]
+        customer_key = "All"
+        after = []
         """
     )
     found = named(load({"SFMC_ACCOUNT_ID": "5", "SFMC_CONFIG": str(policy)}))
