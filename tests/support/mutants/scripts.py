@@ -40,6 +40,7 @@ from tests.contract.ledger import (
     test_renamed_places,
     test_repeated_in_doubt,
     test_repeated_steps,
+    test_replays,
     test_replies,
     test_resolving,
     test_running_limits,
@@ -106,6 +107,7 @@ BODIES = (
     test_lines,
     test_shared_tokens,
     test_settling,
+    test_replays,
     test_unknown_starts,
     test_since_of_failures,
 )
