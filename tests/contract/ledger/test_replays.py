@@ -201,7 +201,7 @@ def test_a_failure_is_not_seen_again_while_a_newer_replay_stands_for_it(scenario
     assert listed(scenario) == ["a"]
 
 
-def test_a_failure_is_seen_again_when_the_replay_that_made_another_one_needless_is_cancelled(scenario: Scenario) -> None:
+def test_a_failure_is_seen_again_when_the_first_of_its_two_replays_is_cancelled(scenario: Scenario) -> None:
     fails(scenario)
     for name in ("b", "c"):
         replays(scenario, "a", name)
