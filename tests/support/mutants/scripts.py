@@ -19,6 +19,7 @@ from tests.contract.ledger import (
     test_errors_in_a_row,
     test_follow_ups,
     test_frequency_now,
+    test_held,
     test_later_losses,
     test_leases,
     test_lines,
@@ -108,6 +109,7 @@ BODIES = (
     test_shared_tokens,
     test_settling,
     test_replays,
+    test_held,
     test_unknown_starts,
     test_since_of_failures,
 )

@@ -34,3 +34,17 @@ REPLAYS: tuple[Mutant, ...] = (
     Mutant("lib", "other, 1000, over)", "other, 1000)"),
     Mutant("following", "stands_for(a.id, r) == id", "r.replays == id"),
 )
+
+HELD: tuple[Mutant, ...] = (
+    Mutant("upkeep", "local is_held = int(r.resolving) > now and not is_mine", "local is_held = not is_mine"),
+    Mutant("upkeep", "int(r.resolving) > now and not is_mine", "int(r.resolving) > now"),
+    Mutant("upkeep", "local is_held = int(r.resolving) > now and not is_mine", "local is_held = false"),
+    Mutant("upkeep", "not is_mine or not (r.state == 'starting' or r.state == 'reconciling')", "not is_mine"),
+    Mutant("upkeep", "if not is_mine or not (r.state == 'starting' or", "if not (r.state == 'starting' or"),
+    Mutant("upkeep", "in_doubt = r.sent == '1'", "in_doubt = false"),
+    Mutant("upkeep", "in_doubt = r.sent == '1'", "in_doubt = true"),
+    Mutant("upkeep", "late = looks and now >=", "late = now >="),
+    Mutant("upkeep", "late = looks and now >= int(r.reconcile_until)", "late = looks"),
+    Mutant("upkeep", "late = looks and now >= int(r.reconcile_until)", "late = false"),
+)
+"""Wrong changes of the answer to an owner that asks what it holds."""
