@@ -63,11 +63,11 @@ class Undecided:
 def alone(file: FileStat, logged: dict[str, object], log: Any, hold: Callable[..., None]) -> Iterator[None]:
     """Let an error of this program with one file keep no other waiting: the file is held, and tried by the next scan.
 
-    It is in the log once; what a file system says is about the whole folder.
+    It is in the log once. What a file system says is about the whole folder, and a lack of memory about the process.
     """
     try:
         yield
-    except OSError:
+    except (OSError, MemoryError):
         raise
     except Exception as error:
         met = type(error).__name__
