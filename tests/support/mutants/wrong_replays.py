@@ -23,7 +23,7 @@ REPLAYS: tuple[Mutant, ...] = (
     Mutant("lib", "if HANDS_BACK[target] then hand_back(id, r) elseif", "if"),
     Mutant("lib", "elseif HANDS_BACK[source] then take_its_place(id, r) end", "end"),
     Mutant("lib", "  take_its_place(id, r)\n  move", "  move"),
-    Mutant("lib", "ipairs({failures_key(), warnings_key()}) do", "ipairs({failures_key()}) do"),
+    Mutant("lib", "other and {failures_key(), warnings_key()} or {}", "other and {failures_key()} or {}"),
     Mutant("lib", "if FAILED[f.state] or WARNED[f.state] then return other", "if FAILED[f.state] then return other"),
     Mutant("lib", "    replay, other = other, f.replays\n", "    return\n"),
     Mutant("lib", "f.replayed ~= replay or f.settled", "f.settled"),

@@ -274,7 +274,8 @@ end
 -- What is replayed has gone on: its replay stands in its place.
 local function take_its_place(id, r)
   local other = stands_for(id, r)
-  for _, key in ipairs({failures_key(), warnings_key()}) do redis.call('ZREM', key, other or '') end
+  -- Without a need nothing is removed: after that a full Redis would take what it must refuse.
+  for _, key in ipairs(other and {failures_key(), warnings_key()} or {}) do redis.call('ZREM', key, other) end
 end
 
 -- A replay came to nothing: what it stood for is listed again, unless it is settled or another replay stands for it.
