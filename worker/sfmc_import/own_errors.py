@@ -42,7 +42,8 @@ def postpone(request_ids: Collection[str], error: Exception, deps: Deps) -> list
     """Ask later for runs whose poll met an error; the deadline to follow them ends that."""
     fault = NotApplied(OWN_ERROR, TEXT.format(type(error).__name__[:MAX_NAME]))
     later = of_fault("follow_retry_scheduled", "started", fault)
-    return [(run, following.postpone(run, fault, deps) or later) for run in deps.ledger.followed(request_ids)]
+    careful = replace(deps, policies=lambda mid, customer_key: _policy(mid, customer_key, deps))
+    return [(run, following.postpone(run, fault, careful) or later) for run in deps.ledger.followed(request_ids)]
 
 
 def _read_later(request: StartRequest, fault: NotApplied, deps: Deps) -> Outcome:

@@ -95,6 +95,13 @@ def record(system: System, request_id: str = "a") -> dict[str, Any]:
     return REQUEST.read(system.world.client.hgetall(system.world.keys.request(request_id)))
 
 
+def break_policies() -> None:
+    def no_policy(_mid: str, _key: str) -> Policy:
+        raise OverflowError
+
+    tasks.app.__dict__["deps"] = replace(tasks.app.deps, policies=no_policy)
+
+
 @pytest.mark.parametrize("broken", ["definition", "runs_of"])
 def test_what_meets_an_error_of_ours_waits_with_growing_pauses_and_starts_when_it_is_gone(
     system: System, cloud: Breaking, broken: str
@@ -182,11 +189,7 @@ def test_a_look_that_meets_an_error_of_ours_is_made_again_and_ends_as_unknown_at
 
 def test_an_error_in_the_policy_of_a_definition_is_one_of_ours_too(system: System, cloud: Breaking) -> None:
     accept(system, "a")
-
-    def no_policy(_mid: str, _key: str) -> Policy:
-        raise OverflowError
-
-    tasks.app.__dict__["deps"] = replace(tasks.app.deps, policies=no_policy)
+    break_policies()
     wake(system, TRIES)
 
     assert (system.world.state("a"), last(system)[1]["code"]) == ("retrying", "task_failed")
@@ -216,10 +219,15 @@ def test_one_run_whose_answer_meets_an_error_of_ours_keeps_no_other_from_being_f
     assert system.world.state("r4") == "completed"
 
 
-def test_a_run_that_cannot_be_followed_until_its_deadline_says_why(system: System, cloud: Breaking) -> None:
+@pytest.mark.parametrize("broken", ["runs", "policies"])
+def test_a_run_that_cannot_be_followed_until_its_deadline_says_why(
+    system: System, cloud: Breaking, broken: str
+) -> None:
     system.policy = Policy(follow_deadline=3600.0)
     system.start(StartRequest(request_id="a", customer_key="daily", mid=MID))
-    cloud.broken = "runs"
+    if broken == "policies":
+        break_policies()
+    cloud.broken = broken
     while system.world.state("a") == "started":
         tasks.follow.run(["a"])
         until_due(system)
