@@ -12,13 +12,14 @@ from sfmc_import import following, tasks
 from sfmc_import.faults import Ambiguous
 from sfmc_import.ledger import LedgerSettings
 from sfmc_import.ledger.schema import REQUEST
+from sfmc_import.messages import store_results
 from sfmc_import.operations.fixing import fix_for
 from sfmc_import.outlived import Outlived
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
 from sfmc_import.runs import Definition
 from sfmc_import.settings import Settings
-from sfmc_import.states import DueRequest
+from sfmc_import.states import DueRequest, Result
 from sfmc_import.waiting import OWN_ERROR_MET, waiting_of
 from tests.support.checks import by_request, name_of
 from tests.support.ledger_world import FakeRedisWorld
@@ -261,3 +262,36 @@ def test_one_record_that_meets_an_error_of_ours_keeps_no_other_from_being_woken(
 def test_a_sweep_ends_where_its_broker_is_away(system: System) -> None:
     with pytest.raises(OperationalError):
         sent_by_a_sweep(system, OperationalError("away"))
+
+
+def test_one_result_that_meets_an_error_of_ours_keeps_no_other_from_being_stored() -> None:
+    stored, noted = [], []
+
+    class Backend:
+        """A result backend that raises for one task."""
+
+        def get_state(self, caller: str) -> str:
+            if caller == "t-a":
+                raise OverflowError
+            return "PENDING"
+
+        def store_result(self, caller: str, *_: Any) -> None:
+            stored.append(caller)
+
+        def get_key_for_task(self, caller: str) -> str:
+            return caller
+
+    class Results:
+        """The results of a ledger."""
+
+        def results(self, _limit: int) -> list[Result]:
+            return [Result(request_id=name, caller=f"t-{name}", state="started") for name in ("a", "b")]
+
+        def result_stored(self, result: Result, _proof: str) -> None:
+            noted.append(result.request_id)
+
+    with capture_logs() as logs:
+        assert store_results(Backend(), Results()) == 1  # type: ignore[arg-type]
+
+    assert (stored, noted) == (["t-b"], ["b"])
+    assert [(line["event"], line["request_id"]) for line in logs] == [("imports_sweep_failed", "a")]
