@@ -41,7 +41,7 @@ from sfmc_producers.stability import (
     pause,
 )
 from sfmc_producers.submitter import InvalidRequest, Submitter
-from sfmc_producers.undecided import Undecided
+from sfmc_producers.undecided import Undecided, alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +113,7 @@ class FolderScanner:
     ) -> None:
         self.folder, self._submitter, self._clock, self._mountinfo = folder, submitter, clock, mountinfo
         self._clocks, self._looks = Clocks(wall), NextLooks()
-        self._together: list[tuple[FileStat, Arrival, Routed]] = []
-        self._together_since = 0.0
+        self._together, self._together_since = list[tuple[FileStat, Arrival, Routed]](), 0.0
         self._answered: list[tuple[FileStat, Routed, Answer]] = []
         self._log = structlog.get_logger("sfmc_producers.folder").bind(folder=str(folder.path))
         self._seen: dict[str, TrackedFile] = {}
@@ -123,6 +122,7 @@ class FolderScanner:
         self._kept: dict[str, None] = {}
         self._logged: dict[str, object] = {}
         self._held: dict[str, WaitingFile] = {}
+        self._alone = partial(alone, logged=self._logged, log=self._log, hold=self._hold)
         source = folder.source or f"folder:{folder.location}"
         self._intake = Intake(source, submitter, mid=folder.mid, key=folder.key, folder=str(folder.path))
         self.progress, self._undecided = Progress(clock), Undecided(clock)
@@ -209,12 +209,8 @@ class FolderScanner:
             self._hold_unfinished(each)
         # The oldest first, so that follow-ups of one definition come in the order of arrival.
         for file in self._undecided.each(sorted(taken.stable, key=lambda file: (file.modified_ns, file.name))):
-            if self._done.get(file.name) != file:
-                self._on_stable_file(file)
-            elif file.name in self._refused:
-                self._hold(file, "refused", self._refused[file.name])
-            elif file.name not in self._kept:
-                self._remove(file)
+            with self._alone(file):
+                self._bring(file)
         self._submit_together()
         self._confirm()
         self.waiting = tuple(self._held.values())
@@ -278,6 +274,14 @@ class FolderScanner:
         last = name.rpartition("/")[2]
         is_marker = marker is not None and last.endswith(marker)
         return is_marker or self.folder.is_named(last)
+
+    def _bring(self, file: FileStat) -> None:
+        if self._done.get(file.name) != file:
+            self._on_stable_file(file)
+        elif file.name in self._refused:
+            self._hold(file, "refused", self._refused[file.name])
+        elif file.name not in self._kept:
+            self._remove(file)
 
     def _on_stable_file(self, file_stat: FileStat) -> None:
         """Bring one finished file as far as possible; what is not done now comes again with the next scan."""
@@ -347,9 +351,14 @@ class FolderScanner:
     def _submit_together(self) -> None:
         """Record the requests that were gathered; a file is remembered after its request is in the ledger."""
         together, self._together = self._together, []
-        if not together:
+        offers = [(arrival, target) for _, arrival, target in together]
+        try:
+            answers = self._intake.offer_many(offers) if offers else []
+        except Exception:  # noqa: BLE001 - which of them met an error of this program is found by offering each alone
+            for file_stat, arrival, target in together:
+                with self._alone(file_stat):
+                    self._note_answer(file_stat, target, *self._intake.offer_many([(arrival, target)]))
             return
-        answers = self._intake.offer_many([(arrival, target) for _, arrival, target in together])
         for (file_stat, _, target), answer in zip(together, answers, strict=True):
             self._note_answer(file_stat, target, answer)
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+from sfmc_import.waiting import OWN_ERROR
 from sfmc_producers.listing import Progress
 from sfmc_producers.stability import FileStat, TrackedFile, WaitingFile
 
@@ -55,3 +57,21 @@ class Undecided:
                     since = asked.since if tracked is None else tracked.waiting_since
                     known[file.name] = unanswered(file.name, since, file.size)
         return tuple(known.values())
+
+
+@contextmanager
+def alone(file: FileStat, logged: dict[str, object], log: Any, hold: Callable[..., None]) -> Iterator[None]:
+    """Let an error of this program with one file keep no other waiting: the file is held, and tried by the next scan.
+
+    It is in the log once. What a file system says is about the whole folder, and a lack of memory about the process.
+    """
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        met = type(error).__name__
+        if logged.get(file.name) != (file, met):
+            log.exception("scan_failed", file=file.name)
+        logged[file.name] = (file, met)
+        hold(file, "unavailable", f"an error of this program ({met}); the log has more", OWN_ERROR)

@@ -33,7 +33,7 @@ def events(raw: redis_py.Redis) -> list[dict[str, Any]]:
     return [json.loads(fields[b"event"]) for _, fields in raw.xrange("sfmc-import:events")]
 
 
-class DiedBeforeTheNoteError(RuntimeError):
+class DiedBeforeTheNoteError(BaseException):
     """The process ends between the event and the note that it was published."""
 
 
@@ -75,6 +75,27 @@ def test_a_process_that_dies_after_the_event_costs_no_second_one(raw: redis_py.R
 
     assert publish_rejections(raw, SETTINGS, ledger) == 1
     assert len(events(raw)) == 1
+
+
+def test_an_error_of_ours_with_one_dead_letter_keeps_no_other_from_being_reported(
+    raw: redis_py.Redis, ledger: RedisLedger
+) -> None:
+    poison, other = [dead_letter(raw, entry) for entry in (b"one", b"two")]
+
+    class Breaking:
+        """The ledger, that raises an error of its own for one of them."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(ledger, name)
+
+        def report(self, report_id: str, *arguments: Any) -> bool:
+            if report_id.endswith(poison):
+                raise OverflowError
+            return ledger.report(report_id, *arguments)
+
+    assert publish_rejections(raw, SETTINGS, Breaking()) == 1  # type: ignore[arg-type]
+    assert [event["data"]["dead_letter"] for event in events(raw)] == [other]
+    assert publish_rejections(raw, SETTINGS, ledger) == 1
 
 
 def start_message(raw: redis_py.Redis, url: str, *args: Any, **kwargs: Any) -> bytes:

@@ -53,7 +53,7 @@ def _poll(mid: str, runs: Sequence[Followed], deps: Deps) -> list[News]:
     if isinstance(rows, (NotApplied, Rejected)):
         facts = {"code": rows.code, "text": rows.text, "runs": len(runs)}
         fault = Outcome("follow_retry_scheduled", "started", facts)
-        return [(runs[0], fault), *_with_news((run, _postpone(run, rows, deps)) for run in runs)]
+        return [(runs[0], fault), *_with_news((run, postpone(run, rows, deps)) for run in runs)]
     return _with_news((run, _record_run(run, rows.get(run.task_id), deps)) for run in runs)
 
 
@@ -61,7 +61,7 @@ def _with_news(outcomes: Iterable[tuple[Followed, Outcome | None]]) -> list[News
     return [(run, outcome) for run, outcome in outcomes if outcome is not None]
 
 
-def _postpone(run: Followed, fault: Refusal, deps: Deps) -> Outcome | None:
+def postpone(run: Followed, fault: Refusal, deps: Deps) -> Outcome | None:
     """Poll later what could not be polled; what hits the whole account ends no run, though its deadline is over."""
     if run.overdue and not retrying.is_account_wide(fault):
         return _record_run(run, None, deps)

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import structlog
 from celery.backends.base import DisabledBackend
 from celery.states import READY_STATES, SUCCESS
 from redis import Redis
+from redis.exceptions import RedisError
 
 from sfmc_import.following import FOLLOW_BATCH
 from sfmc_import.ledger.keys import Keys as LedgerKeys
 from sfmc_import.ledger.schema import REPORT
-from sfmc_import.ports import Ledger
+from sfmc_import.ports import Ledger, LedgerUnavailableError
 from sfmc_import.request import (
     FOLLOW,
     MAX_TEXT_LENGTH,
@@ -29,6 +31,7 @@ from sfmc_import.request import (
     request_id_of,
 )
 from sfmc_import.settings import Settings
+from sfmc_import.states import Result
 from sfmc_transport import Keys, dead_letters
 from sfmc_transport.consumer import Request
 from sfmc_transport.dead_letters import DeadLetter
@@ -61,6 +64,7 @@ class MessageRequest(Request):
         return False
 
 
+log = structlog.get_logger("sfmc_import.tasks")
 EVENT = "message_rejected"
 RETURNED = "returned_too_often"
 ID_TAKEN = "id_taken"
@@ -73,15 +77,26 @@ def publish_rejections(broker: Redis, settings: Settings, ledger: Ledger) -> int
     """Publish the events of dead letters that have none, and count them; each comes once, whoever dies in between."""
     keys, count = Keys(settings.transport_prefix, settings.broker_prefix), 0
     for name, letter in dead_letters.unreported(broker, keys, BATCH):
-        if letter is not None and _goes_on(letter, settings.account_id or "", ledger):
-            record = _record_of(letter, settings)
-        else:
-            data = _without_a_foreign_id(rejection_of(name, letter, settings.account_id), ledger)
-            report = f"dead-letter/{name}"
-            ledger.report(report, EVENT, data["mid"], data["customer_key"] or "(none)", data)
-            record = LedgerKeys(settings.prefix).name_of(REPORT, report, EVENT)
-            count += 1
-        dead_letters.reported(broker, keys, name, record if settings.broker == settings.redis else "")
+        try:
+            count += _publish(name, letter, broker, settings, ledger)
+        except (RedisError, LedgerUnavailableError):
+            raise
+        except Exception:
+            log.exception("imports_sweep_failed", dead_letter=name)
+    return count
+
+
+def _publish(name: str, letter: DeadLetter | None, broker: Redis, settings: Settings, ledger: Ledger) -> int:
+    """Publish the event of one dead letter; 0 where its request goes on."""
+    keys, count = Keys(settings.transport_prefix, settings.broker_prefix), 0
+    if letter is not None and _goes_on(letter, settings.account_id or "", ledger):
+        record = _record_of(letter, settings)
+    else:
+        data = _without_a_foreign_id(rejection_of(name, letter, settings.account_id), ledger)
+        report = f"dead-letter/{name}"
+        ledger.report(report, EVENT, data["mid"], data["customer_key"] or "(none)", data)
+        record, count = LedgerKeys(settings.prefix).name_of(REPORT, report, EVENT), 1
+    dead_letters.reported(broker, keys, name, record if settings.broker == settings.redis else "")
     return count
 
 
@@ -244,16 +259,25 @@ def store_results(backend: Any, ledger: Ledger, *, is_beside: bool = False) -> i
     `is_beside` says that they are in the Redis of the ledger: there a result must be where it is noted as stored.
     """
     found = () if isinstance(backend, DisabledBackend) else ledger.results(BATCH)
+    count = 0
     for result in found:
-        # The task itself has stored it where the outcome was known at once.
-        if backend.get_state(result.caller) not in READY_STATES:
-            given = {"task_id": result.task_id, "held_by": result.held_by}
-            facts = {name: value for name, value in given.items() if value is not None}
-            backend.store_result(
-                result.caller, {"request_id": result.request_id, "state": result.state, **facts}, SUCCESS
-            )
-        ledger.result_stored(result, _text_of(backend.get_key_for_task(result.caller)) if is_beside else "")
-    return len(found)
+        try:
+            _store(result, backend)
+            ledger.result_stored(result, _text_of(backend.get_key_for_task(result.caller)) if is_beside else "")
+            count += 1
+        except (RedisError, LedgerUnavailableError):
+            raise
+        except Exception:
+            log.exception("imports_sweep_failed", request_id=result.request_id)
+    return count
+
+
+def _store(result: Result, backend: Any) -> None:
+    # The task itself has stored it where the outcome was known at once.
+    if backend.get_state(result.caller) not in READY_STATES:
+        given = {"task_id": result.task_id, "held_by": result.held_by}
+        facts = {name: value for name, value in given.items() if value is not None}
+        backend.store_result(result.caller, {"request_id": result.request_id, "state": result.state, **facts}, SUCCESS)
 
 
 def _text_of(key: bytes | str) -> str:

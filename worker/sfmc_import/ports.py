@@ -16,7 +16,7 @@ from sfmc_import.processes import Process
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import Backoff, RetryPolicy
 from sfmc_import.runs import Accepted, Definition, FileLocation, Run, Unexpected
-from sfmc_import.states import Decision, DueRequest, Followed, Lease, Reply, Reported, Result, Turn
+from sfmc_import.states import Decision, DueRequest, Followed, Held, Lease, Reply, Reported, Result, Turn
 
 Refusal = NotApplied | Rejected
 
@@ -152,6 +152,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def held(self, request_id: str, owner: str) -> Held | None:
+        """Give what `owner` holds of a request with which it cannot go on; None for what another one has."""
+        ...
+
     def unresolved(
         self, request: StartRequest, fault: Refusal, delay: float, policy: Policy, said_ago: float = 0.0
     ) -> str:
@@ -229,10 +233,7 @@ class Ledger(Protocol):
         ...
 
     def reconcile_later(self, lease: Lease, fault: Fault, delay: float) -> bool:
-        """No run so far: release the lease and reconcile again after `delay` seconds.
-
-        What hit the whole account moves the deadline by this pause.
-        """
+        """No run so far: reconcile again after `delay` seconds; what hit the whole account moves the deadline by it."""
         ...
 
     def record_start_unknown(self, lease: Lease, candidates: Sequence[str], window: float) -> bool:
@@ -264,10 +265,7 @@ class Ledger(Protocol):
         ...
 
     def progressed(self, run: Followed, status: str | None, delay: float, fault: Refusal | None = None) -> None:
-        """Record a poll of a run: an event when `status` is new, next poll after `delay` seconds.
-
-        With `fault` the poll failed, which is shown until one is answered.
-        """
+        """Record a poll: an event when `status` is new, the next after `delay` seconds; a `fault` is shown."""
         ...
 
     def ended(

@@ -13,6 +13,9 @@ BATCH = 100
 GIVEN_UP_SECONDS = 86_400.0
 """A reply that could not be sent for a day is dropped: its event is on the stream, and the log names it."""
 
+AWAY = (KombuError, RedisError, OSError)
+"""Errors of a broker that is away: it is not asked for each of them."""
+
 log = structlog.get_logger("sfmc_import.tasks")
 
 
@@ -33,8 +36,9 @@ def send_replies(ledger: Ledger, send: Callable[[Reply], str], pause: float) -> 
             _log(reply, "reply_given_up", error)
             continue
         _log(reply, "reply_not_sent", error)
-        # One that is refused, for its queue is none or may not be written, keeps no other waiting.
-        if not isinstance(error.__cause__ or error, ResponseError):
+        # One that is refused, for its queue is none or may not be written, or that meets an error of ours, keeps no
+        # other waiting.
+        if isinstance(error, AWAY) and not isinstance(error.__cause__ or error, ResponseError):
             break
     return count
 
@@ -42,7 +46,7 @@ def send_replies(ledger: Ledger, send: Callable[[Reply], str], pause: float) -> 
 def _send(reply: Reply, send: Callable[[Reply], str]) -> tuple[Exception | None, str]:
     try:
         return None, send(reply)
-    except (KombuError, RedisError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - the edge to one reply: it is tried again, and the others are sent
         return error, ""
 
 

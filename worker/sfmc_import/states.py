@@ -332,6 +332,21 @@ class Reply:
     stored: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What an owner holds of a request: a `lease`, or without one the right to read its definition.
+
+    `is_in_doubt`: its start was sent, or may have been. `looks` says that its run is looked for, and `is_last` that the
+    time to look is over.
+    """
+
+    attempt: int
+    lease: Lease | None = None
+    is_in_doubt: bool = False
+    looks: bool = False
+    is_last: bool = False
+
+
 Decision = StartNow | Reconcile | NotYet | AlreadyEnded | ReadFirst
 
 

@@ -6,18 +6,19 @@ that finds many due requests sends another to `imports`, among their wake-ups.
 """
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
 import structlog
 from celery import Task
+from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from sfmc_import import following, messages, replies, request, service
+from sfmc_import import following, messages, own_errors, replies, request, service
 from sfmc_import.calls import TooManySlowCallsError
 from sfmc_import.celery_app import app
 from sfmc_import.outcomes import Outcome
@@ -60,6 +61,9 @@ OUTCOMES = frozenset({"started", NOT_STARTED, *TERMINAL})
 
 PROOF_SECONDS = 600
 """How long it can be seen that a reply was sent: it is noted at once."""
+
+PROBLEM_LENGTH = 300
+"""So much is logged of what a sweep could not send."""
 
 MAX_NAMES = 20
 """How many unknown names of one message are logged."""
@@ -197,17 +201,32 @@ def _start_request(request: StartRequest) -> dict[str, Any]:
 def _carry(request: StartRequest, may_detach: Callable[[], bool]) -> dict[str, Any] | None:
     """Carry a request here while only the ledger is asked: another thread costs as much as the ledger."""
     owner = app.new_owner()
-    with app.outlived.noting(owner, [request.request_id]), app.deps.together():
+    with _waiting_after_error(request, owner), app.deps.together():
         begun = service.begin(request, owner, app.deps)
     if isinstance(begun, Outcome):
         return _say(request, begun)
 
     def go_on() -> dict[str, Any]:
-        with app.outlived.noting(owner, [request.request_id]), app.deps.together():
+        with _waiting_after_error(request, owner), app.deps.together():
             outcome = begun()
         return _say(request, outcome)
 
     return _without_waiting(go_on, may_detach)
+
+
+@contextmanager
+def _waiting_after_error(request: StartRequest, owner: str) -> Iterator[None]:
+    """Let a request wait that met an error of ours: this worker lives, and its lease must not run out as if it died."""
+    with app.outlived.noting(owner, [request.request_id]):
+        try:
+            yield
+        except (LedgerUnavailableError, BadRequestError):
+            raise
+        except Exception as error:
+            outcome = own_errors.wait(request, owner, error, app.deps)
+            if outcome is not None:
+                _log_outcome(outcome)
+            raise
 
 
 def _say(request: StartRequest, outcome: Outcome) -> dict[str, Any]:
@@ -248,17 +267,32 @@ def _follow(request_ids: Sequence[str]) -> dict[str, Any]:
 def _poll(request_ids: Sequence[str]) -> dict[str, Any]:
     owner = app.new_owner()
     with app.outlived.noting(owner, request_ids):
-        news = following.follow(request_ids, owner, app.deps)
+        news = _news_of(request_ids, owner)
     for run, outcome in news:
         names = {"request_id": run.request_id, "customer_key": run.customer_key, "mid": run.mid}
         _log_outcome(outcome, task_id=run.task_id, **names)
     return {"followed": len(request_ids), "news": len(news)}
 
 
+def _news_of(request_ids: Sequence[str], owner: str) -> list[following.News]:
+    """Poll these runs; one that meets an error of ours is found by halves, and keeps no other from being followed."""
+    try:
+        return following.follow(request_ids, owner, app.deps)
+    except LedgerUnavailableError:
+        raise
+    except Exception as error:
+        half = len(request_ids) // 2
+        if half:
+            return [*_news_of(request_ids[:half], owner), *_news_of(request_ids[half:], owner)]
+        log.exception("imports_follow_failed", request_id=request_ids[0])
+        return own_errors.postpone(request_ids, error, app.deps)
+
+
 def _sweep() -> dict[str, Any]:
     settings = app.settings
     pause = min(WAKE_PAUSE_SECONDS, settings.lease_seconds / 2)
-    swept = following.sweep(app.deps.ledger, _wake_in_turn(), _send_follow, limit=settings.sweep_batch, pause=pause)
+    send_wake, send_follow = one_by_one(_wake_in_turn()), one_by_one(_send_follow)
+    swept = following.sweep(app.deps.ledger, send_wake, send_follow, limit=settings.sweep_batch, pause=pause)
     for request_id in swept.missing_record:
         log.error("request_record_missing", request_id=request_id)
     published = _report(lambda: messages.publish_rejections(app.broker_redis, settings, app.deps.ledger))
@@ -279,6 +313,26 @@ def _report(action: Callable[[], int]) -> int:
     except RedisError as error:
         log.warning("reports_not_sent", redis=app.settings.broker.shown, error=str(error))
         return 0
+    except LedgerUnavailableError:
+        raise
+    except Exception:
+        # The other reports, and the next sweep, go on.
+        log.exception("imports_sweep_failed")
+        return 0
+
+
+def one_by_one(send: Callable[[T], None]) -> Callable[[T], None]:
+    """Let an error of ours with one record keep no other from being sent; without its broker a sweep ends."""
+
+    def guarded(what: T) -> None:
+        try:
+            send(what)
+        except (KombuError, RedisError, OSError):
+            raise
+        except Exception:
+            log.exception("imports_sweep_failed", about=str(what)[:PROBLEM_LENGTH])
+
+    return guarded
 
 
 def _send_reply(reply: Reply) -> str:

@@ -69,10 +69,20 @@ _BY_CAUSE: Mapping[tuple[str, str], str] = {
 }
 """The sentences of a reason that has several causes, by the code of what failed last."""
 
+_TRIED_AGAIN = frozenset({"backoff", "reconciling", "following"})
 NOT_ANSWERED = "Marketing Cloud does not say how the run goes: the question fails. It is asked again."
 NOT_FOUND_OUT = (
     "A start may have been applied, and its run cannot be looked for: the question fails. It is asked again."
 )
+OWN_ERROR = "task_failed"
+"""The code of what an error of this program has met."""
+
+OWN_ERROR_MET = (
+    "An error of this program came up, and its log has it. It is tried again after a pause; a start that may have been"
+    " applied is looked for, and is not sent again before."
+)
+"""The sentence about that, whatever it waits for."""
+
 TAKEN = "A worker has taken it, and asks Marketing Cloud for its definition before anything is decided."
 NO_ANSWER = "no_answer"
 """Stands for a reason where Marketing Cloud has not answered for long, and nothing has failed yet."""
@@ -88,6 +98,8 @@ def sentence(reason: str, code: str = "", status: str | None = None, text: str =
     """Say why a request waits, by the code and the text of what failed last and by the status of its run."""
     if text in (BUDGET_OF_DAY, BUDGET_OF_YEAR):
         return f"{text[0].upper()}{text[1:]}; it goes on when that is over, or with a higher budget."
+    if code == OWN_ERROR and reason in _TRIED_AGAIN:
+        return OWN_ERROR_MET
     if reason != "following":
         return _BY_CAUSE.get((reason, code)) or REASONS.get(reason, "")
     if code:
@@ -183,7 +195,7 @@ def _text(record: Mapping[str, Any], reason: str, code: str) -> str:
     if reason == "queued" and _is_resolved_now(record):
         return TAKEN
     if reason == "reconciling" and has_failed_look(record):
-        return NOT_FOUND_OUT
+        return OWN_ERROR_MET if code == OWN_ERROR else NOT_FOUND_OUT
     error = record.get("last_error")
     said = str(error["text"]) if reason == "rate_limited" and error is not None else ""
     return sentence(reason, code, record.get("import_status"), said)

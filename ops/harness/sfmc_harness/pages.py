@@ -33,6 +33,10 @@ A request has ended in {terminal}. Four things may follow an end, and each has a
   next one is taken up if this one comes to nothing too ([ADR 13](adr/0013-duplicates-are-taken-up.md)).
 - An operator may follow a run again after `follow_timed_out` (`sfmc-import follow TASK_ID`).
 
+A replay stands for the failure that it repeats: that is not in the list of failures meanwhile. If the replay ends as
+`duplicate` or `cancelled`, or nothing was started of it (`not_started`), the failure is listed again. Who cancels a
+replay takes the replay back, and has not dealt with the failure; `sfmc-import settle` says that.
+
 Every other request has exactly one event of an end; after it only `settled` may come.
 
 ## Events without a step

@@ -48,6 +48,9 @@ RULES = f"""## Rules
 - **give up** ends the policy. Within a call the fault goes back, and `SCHEDULED` decides about the request; a request
   that gives up ends as `gave_up`. The retry deadline of a request is in its record in Redis, so the ledger compares it.
 - What was sent, or may have been sent, is never given up: it is reconciled, and ends as `started` or `start_unknown`.
+- An error of this program (`task_failed`) is a failure like others: no worker died. Before a start was sent it counts
+  as `NotApplied`, after that as `Ambiguous`; a look that meets one is made again, and the last one ends as
+  `start_unknown`. A run that meets one is asked for again until the deadline to follow it.
 - No pause is begun that would end after the deadline.
 - `retry_after` of the service (429, 503, any fault, the token endpoint) is a minimum: the pause is the longer of it and
   the backoff. It counts as {retrying.MAX_RETRY_AFTER_SECONDS:.0f} s if it is more, and not at all if it is no finite

@@ -16,6 +16,7 @@ TESTS = (
     "tests/unit/sfmc_import/test_clocks.py",
     "tests/unit/sfmc_import/test_routing.py",
     "tests/unit/sfmc_import/service",
+    "tests/unit/sfmc_import/test_own_errors.py",
     "tests/unit/sfmc_import/test_request.py",
     "tests/unit/sfmc_import/test_checking.py",
     "tests/unit/sfmc_import/test_file_spec.py",

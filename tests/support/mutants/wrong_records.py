@@ -1,9 +1,12 @@
 """Wrong changes of how a step reads its records once and writes them once, and of the parts of a file."""
 
 from tests.support.mutants.mutant import Mutant
+from tests.support.mutants.wrong_replays import HELD, REPLAYS
 from tests.support.mutants.wrong_settling import SETTLING
 
 RECORDS: tuple[Mutant, ...] = (
+    *REPLAYS,
+    *HELD,
     *SETTLING,
     Mutant(
         "records",

@@ -304,7 +304,7 @@ MUTANTS = (
     Mutant("duplicates", "r.exact or not r.event_id and (", "r.exact or ("),
     Mutant("duplicates", "if event and event ~= id then", "if false then"),
     Mutant("duplicates", "local file = r.fp and not r.force and", "local file = r.fp and"),
-    Mutant("claim", "if policy.when_too_soon == 'drop' and held and not pause then", "if false then"),
+    Mutant("claim", "if policy.when_too_soon == 'drop' and held and", "if false and"),
     Mutant("duplicates", "if at > mine then", "if at < mine then"),
     Mutant("duplicates", "and not fields[3] then", "then"),
     Mutant("follow_ups", "turn_of(r)", "turn_of({at = r.at, l = r.l})"),

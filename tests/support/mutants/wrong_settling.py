@@ -14,7 +14,6 @@ SETTLING: tuple[Mutant, ...] = (
         "local cause = extra",
     ),
     Mutant("lib", "  if WARNED[after] then list_newest(warnings_key(), id, 1000) end\n", ""),
-    Mutant("lib", "    redis.call('ZREM', warnings_key(), values.replays)\n", ""),
     Mutant(
         "lib",
         "list_newest(failed_file_key(failed_place(r)), id, 10)",
@@ -59,7 +58,7 @@ SETTLING: tuple[Mutant, ...] = (
     Mutant("following", "r.p == f.p and (r.a", "(r.a"),
     Mutant("following", " and (r.a or r.name) == (f.a or f.name)\n", "\n"),
     Mutant("lib", ", l = places or f.l}", "}"),
-    Mutant("following", "  if r.replays == id then return 'replayed' end\n", ""),
+    Mutant("following", "  if stands_for(a.id, r) == id then return 'replayed' end\n", ""),
     Mutant("following", ".update_type == 'Overwrite' then", " then"),
     Mutant("lib", "  emit(id, f, 'settled', said)\n", ""),
     Mutant("following", "then set(request_key(id), f, {settled = a.id}) else", "then else"),

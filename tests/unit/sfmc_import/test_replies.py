@@ -135,3 +135,10 @@ def test_who_is_answered_makes_no_other_request() -> None:
 def test_a_reply_that_cannot_be_sent_is_refused_with_its_message(given: dict[str, Any], complaint: str) -> None:
     with pytest.raises(BadRequestError, match=complaint):
         read_request("r", "7", {"customer_key": "k", **given})
+
+
+def test_an_error_of_ours_with_one_reply_keeps_no_other_waiting() -> None:
+    box = Box(0, 1, 2)
+
+    assert run(box, OverflowError("odd")) == (2, ["r0", "r1", "r2"], [("reply_not_sent", "r0")])
+    assert box.done == ["r1", "r2"]

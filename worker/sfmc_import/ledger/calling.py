@@ -23,6 +23,7 @@ from sfmc_import.states import (
     EarlierLoss,
     FirstRead,
     Followed,
+    Held,
     Intent,
     Lease,
     NotYet,
@@ -315,6 +316,19 @@ def _read_file(fields: dict[str, Any] | None) -> FileInfo | None:
     if "modified_ns" in known:
         known["modified_ns"] = int(known["modified_ns"])
     return FileInfo(**known)
+
+
+def read_held(request_id: str, answer: bytes | None, lease_seconds: float) -> Held | None:
+    """Read the answer of the step `held`."""
+    if answer is None:
+        return None
+    said = orjson.loads(answer)
+    if "fence" not in said:
+        return Held(attempt=said["attempt"])
+    named = {name: said[name] for name in ("mid", "customer_key", "fence", "attempt")}
+    lease = Lease(request_id=request_id, home=said.get("home"), seconds=lease_seconds, **named)
+    doubt = {"is_in_doubt": said["in_doubt"], "looks": said["looks"], "is_last": said["late"]}
+    return Held(attempt=said["attempt"], lease=lease, **doubt)
 
 
 def read_followed(row: list[Any]) -> Followed:

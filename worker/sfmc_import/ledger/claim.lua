@@ -234,10 +234,13 @@ local function while_accepted()
     return begin_attempt()
   end
   if r.force then return unless_outdated(defer) end
-  if not r.fp then return unless_outdated(end_as_duplicate, 'window') end
+  -- What holds a replay is what it repeats, or is from before it, unless another one imports the same meanwhile.
+  local instead = r.replays and imported_instead(r, d)
+  local waits_for_own = r.replays and not instead
+  if not r.fp and not waits_for_own then return unless_outdated(end_as_duplicate, 'window', instead) end
   -- Where no window and no run holds it, another file that waits for its turn is no reason to drop this one.
   local held = in_window or (d.holder and not missing_run(r, policy))
-  if policy.when_too_soon == 'drop' and held and not pause then return unless_outdated(end_as_duplicate, 'too_soon') end
+  if policy.when_too_soon == 'drop' and held and not (pause or waits_for_own) then return unless_outdated(end_as_duplicate, 'too_soon') end
   return unless_outdated(defer)
 end
 

@@ -114,9 +114,28 @@ local function end_after_look(id, r, state, extra)
   release_suspect(id)
 end
 
--- Whether a request asks again for what another one was about, or for one that was cancelled in between.
+-- Ends of which nothing is imported: who repeats one is repeated by it in nothing.
+local IMPORTS_NOTHING = {cancelled = true, import_failed = true, rejected = true, gave_up = true, expired = true,
+  not_started = true, duplicate = true}
+
+-- Whether a request asks again for what another one was about, or for one that came to nothing in between.
 local function repeats(r, other)
-  return r.replays and (other == r.replays or fields_of(request_key(other), 'state')[1] == 'cancelled')
+  return r.replays and (other == r.replays or IMPORTS_NOTHING[fields_of(request_key(other), 'state')[1]])
+end
+
+-- Whether another request imports what a replay asks for, or has done so: it came after what is replayed.
+local function imports_for(other, before)
+  local f = fields_of(request_key(other), 'state', 'at', 'l')
+  return f[1] and not IMPORTS_NOTHING[f[1]] and came_at(f[2], f[3]) > came_at(before[1], before[2])
+end
+
+-- The request that makes a replay needless: of those that run, hold the window or wait for their turn.
+local function imported_instead(r, d)
+  local before = fields_of(request_key(r.replays), 'at', 'l')
+  local last = redis.call('ZRANGE', follow_ups_key(r), -1, -1)[1]
+  for _, other in ipairs({d.holder or '', int(d.window) > now and d.window_by or '', first_follow_up(r) or '', last or ''}) do
+    if before[1] and imports_for(other, before) then return other end
+  end
 end
 
 -- Why a request is a duplicate, and of which request; nil when it is none. A file that is known by its name alone may
@@ -130,9 +149,10 @@ local function seen_before(id, r, d)
 end
 
 -- Newest wins among follow-ups that announce the same name (or all, with coalesce = latest).
--- A forced request is what a person asked for: it supersedes none and none supersedes it.
+-- A forced request is what a person asked for: it supersedes none and none supersedes it. A replay without a file asks
+-- for what is older than the files that wait.
 local function same_name_follow_ups(r, coalesce)
-  if r.force or coalesce == 'each' then return {} end
+  if r.force or coalesce == 'each' or (r.replays and not r.name) then return {} end
   if coalesce == 'latest' then return redis.call('ZRANGE', follow_ups_key(r), 0, -1) end
   return {r.name and redis.call('HGET', names_key(r), r.name) or nil}
 end

@@ -123,7 +123,7 @@ end
 -- Why nothing of an older request can be missing now that another one is imported; nil where this is not proved: all
 -- update types but Overwrite leave the rows as they are that this file does not have.
 local function why_settled(id, r, f)
-  if r.replays == id then return 'replayed' end
+  if stands_for(a.id, r) == id then return 'replayed' end
   if has_same_content(r, f) then return 'same_file' end
   if r.definition and cjson.decode(r.definition).update_type == 'Overwrite' then return 'overwritten' end
 end

@@ -237,8 +237,8 @@ local function with_cause(r, target, extra)
   return named
 end
 
-local function list_newest(key, id, most)
-  redis.call('ZADD', key, str(now), id)
+local function list_newest(key, id, most, at)
+  redis.call('ZADD', key, str(at or now), id)
   if redis.call('ZCARD', key) > most then redis.call('ZPOPMIN', key) end
   keep(key, cfg.request_ttl)
 end
@@ -264,6 +264,37 @@ local function note_failure(id, r, before, after)
   end
   if WARNED[after] then list_newest(warnings_key(), id, 1000) end
   if SETTLED[after] then list_newest(failed_file_key(failed_place(r)), id, 10) end
+end
+
+-- Ends of a replay that leave what it repeats as it was, and that are in no list themselves.
+local HANDS_BACK = {duplicate = true, cancelled = true, not_started = true}
+
+-- The listed end that a replay stands for, and the replay that was made of it: between them, all came to nothing.
+local function stands_for(id, r)
+  local replay, other = id, r.replays
+  for _ = 1, 100 do
+    local f = other and record(request_key(other)) or {}
+    if FAILED[f.state] or WARNED[f.state] then return other, f, replay end
+    if not HANDS_BACK[f.state] then return end
+    replay, other = other, f.replays
+  end
+end
+
+-- What is replayed has gone on: its replay stands in its place.
+local function take_its_place(id, r)
+  local other = stands_for(id, r)
+  -- Without a need nothing is removed: after that a full Redis would take what it must refuse.
+  for _, key in ipairs(other and {failures_key(), warnings_key()} or {}) do redis.call('ZREM', key, other) end
+end
+
+-- A replay came to nothing: what it stood for is listed again, unless it is settled or another replay stands for it.
+local function hand_back(id, r)
+  local other, f, replay = stands_for(id, r)
+  if not other or f.replayed ~= replay or f.settled or f.settler then return end
+  local by = r.state == 'duplicate' and r.held_by and record(request_key(r.held_by)) or {}
+  if by.replays == other and not HANDS_BACK[by.state] then return set(request_key(other), f, {replayed = r.held_by}) end
+  local over = int(f.at) + int(string.match(f.l, '(-?%d+)[%.%d]*$'))
+  list_newest(FAILED[f.state] and failures_key() or warnings_key(), other, 1000, over)
 end
 
 -- A bad end needs no person any more. Its newest event stays the one of its end: by that its time and its cause
@@ -400,6 +431,7 @@ local function move(id, r, target, extra, reason)
   note_reply(id, r, emit(id, r, name, extra))
   note_result(id, r)
   note_failure(id, r, source, target)
+  if HANDS_BACK[target] then hand_back(id, r) elseif HANDS_BACK[source] then take_its_place(id, r) end
   if target == 'start_unknown' or (r.unproved and UNSTARTED[target]) then note_unknown(id, r) end
   if source == 'start_unknown' or source == 'gave_up' then forget_unknown(id, r) end
 end
@@ -461,10 +493,8 @@ local function create(id, q)
   for field, value in pairs(present(q.file) or {}) do values[field] = value end
   if q.exact == true then values.exact = '1' end
   if q.force == true then values.force = '1' end
-  -- What is replayed has gone on: its replay stands in its place, with the file that arrived for it.
+  -- With the file that arrived for what it repeats.
   if values.replays then
-    redis.call('ZREM', failures_key(), values.replays)
-    redis.call('ZREM', warnings_key(), values.replays)
     local before = record(request_key(values.replays))
     if before.state then
       set(request_key(values.replays), before, {replayed = id})
@@ -472,6 +502,7 @@ local function create(id, q)
     end
   end
   set(request_key(id), r, values)
+  take_its_place(id, r)
   move(id, r, 'accepted', nil, r.not_before and int(r.not_before) > now and 'not_before' or nil)
   waits_until(id, r, r.not_before and math.max(now, int(r.not_before)) or now + cfg.accept_grace)
   return r

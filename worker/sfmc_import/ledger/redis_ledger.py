@@ -32,6 +32,7 @@ from sfmc_import.ledger.calling import (
     read_decision,
     read_due,
     read_followed,
+    read_held,
     read_request,
     read_result,
     redis_errors,
@@ -56,6 +57,7 @@ from sfmc_import.states import (
     Decision,
     DueRequest,
     Followed,
+    Held,
     Lease,
     Reply,
     Reported,
@@ -213,6 +215,10 @@ class RedisLedger:
     def outlived(self, owner: str, request_ids: Collection[str]) -> None:
         """See sfmc_import.ports.Ledger.outlived."""
         self._run("outlived", {"ids": list(request_ids), "owner": owner})
+
+    def held(self, request_id: str, owner: str) -> Held | None:
+        """See sfmc_import.ports.Ledger.held."""
+        return read_held(request_id, self._run("held", {"id": request_id, "owner": owner}), self._settings.lease)
 
     def unresolved(
         self, request: StartRequest, fault: Refusal, delay: float, policy: Policy, said_ago: float = 0.0

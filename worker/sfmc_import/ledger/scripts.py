@@ -26,6 +26,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "hold": (*_ENDING, "upkeep"),
     "unresolved": (*_ENDING, "upkeep"),
     "outlived": ("lease", "upkeep"),
+    "held": ("upkeep",),
     "read_again": (*_ENDING, "upkeep"),
     "claim": (*_ENDING, "pausing", "ordering", "places", "claim"),
     "record_intent": ("follow_ups", "lease", "pausing", "ordering", "places", "starting"),

@@ -119,6 +119,21 @@ function steps.outlived()
   return 1
 end
 
+-- What an owner, whom an error of ours has stopped, holds of a request: its lease, or nothing but the right to read its
+-- definition. Nothing where another one has it, or it waits or has ended.
+function steps.held()
+  local r = record(request_key(a.id))
+  local is_mine = r.owner == a.owner
+  if is_unresolved(r) then
+    local is_held = int(r.resolving) > now and not is_mine
+    return not is_held and cjson.encode({attempt = int(r.attempt)}) or nil
+  end
+  if not is_mine or not (r.state == 'starting' or r.state == 'reconciling') then return nil end
+  local looks = r.state == 'reconciling'
+  return cjson.encode({attempt = int(r.attempt), fence = int(r.fence), mid = r.mid, customer_key = r.key, home = r.home,
+    in_doubt = r.sent == '1', looks = looks, late = looks and now >= int(r.reconcile_until)})
+end
+
 -- Whether the CustomerKey that a request asks for is that of another definition by now.
 local function is_other(r)
   local before, new = object_of(r.definition), object_of(a.definition)

@@ -8,7 +8,7 @@ from sfmc_import.circuits import LOGIN_CODES as OF_ONE_LOGIN
 from sfmc_import.ends import advice_for_end
 from sfmc_import.operations.absent import AFTER_THAT, BY_THEMSELVES
 from sfmc_import.settings import Settings
-from sfmc_import.waiting import is_odd
+from sfmc_import.waiting import OWN_ERROR, is_odd
 
 Login = Literal["oauth", "legacy", ""]
 """How this deployment logs in: with an installed package, with user name and password; empty where it is not known."""
@@ -74,6 +74,8 @@ FIXES: Mapping[str, str] = {
     **dict.fromkeys(("oversized_reply", "http_status", "server_fault", "unexpected", "not_sent", "2"), _NO_ANSWER),
     **dict.fromkeys(("http_400", "unsendable", "not_retrievable", "endless_pages"), _REPORT),
     **dict.fromkeys(("lease_over", "worker_lost"), _LOST),
+    OWN_ERROR: "a fault of this program: see imports_start_failed, imports_wake_failed or imports_follow_failed in the"
+    " log of the workers, and report it",
     **dict.fromkeys(("nothing_started", "no_run_yet", "other_task", "several_runs"), _LOOKED_FOR),
     **dict.fromkeys(("quota", "running_limit"), _LIMIT),
     "other_business_unit": "give the installed package access to this business unit",
