@@ -119,8 +119,7 @@ class FolderScanner:
         self._seen: dict[str, TrackedFile] = {}
         self._done: dict[str, FileStat] = {}
         self._refused: dict[str, str] = {}
-        self._kept: dict[str, None] = {}
-        self._logged: dict[str, object] = {}
+        self._kept, self._logged = dict[str, None](), dict[str, object]()
         self._held: dict[str, WaitingFile] = {}
         self._alone = partial(alone, logged=self._logged, log=self._log, hold=self._hold)
         source = folder.source or f"folder:{folder.location}"

@@ -256,13 +256,6 @@ def test_more_odd_messages_than_a_worker_has_threads_hold_up_no_other(stack: Run
         message = json.loads(raw.replace(template.encode(), each.encode()))
         stack.client.lpush("imports", json.dumps(message | {"content-encoding": 7}))
     chained = [send(client, key="odd-name", options={"chain": [number]}) for number in range(40)]
-    # Redis refuses what is to be sent after these.
-    stack.client.set("no-list", "x")
-    stack.client.set("celery-taskset-meta-g.j", "x")
-    after = client.signature("theirs", options={"queue": "no-list"})
-    failed = [send(client, key=7, options={"link_error": after}) for _ in range(20)]
-    part = {"group_id": "g", "chord": {**after, "chord_size": 2}}
-    parts = [send(client, key="odd-name", options=part) for _ in range(20)]
 
     request = send(client, key="after-odd")
 
@@ -273,6 +266,24 @@ def test_more_odd_messages_than_a_worker_has_threads_hold_up_no_other(stack: Run
         assert rejection(stack, message_id=each)["data"]["reason"] == "invalid_task"
     for each in chained:
         assert rejection(stack, message_id=each)["data"]["reason"] == "wrong_arguments"
+
+
+def test_more_messages_whose_failure_redis_does_not_let_pass_on_than_threads_hold_up_no_other(
+    stack: RunningSystem, client: Celery
+) -> None:
+    for key in ("part", "after-parts"):
+        define(stack, key)
+    stack.worker("--concurrency", "2")
+    stack.client.set("no-list", "x")
+    stack.client.set("celery-taskset-meta-g.j", "x")
+    after = client.signature("theirs", options={"queue": "no-list"})
+    failed = [send(client, key=7, options={"link_error": after}) for _ in range(20)]
+    chord = {"group_id": "g", "chord": {**after, "chord_size": 2}}
+    parts = [send(client, key="part", options=chord) for _ in range(20)]
+
+    request = send(client, key="after-parts")
+
+    stack.await_event("completed", request)
     for each in failed:
         assert rejection(stack, message_id=each)["data"]["reason"] == "invalid_request"
     for each in parts:
