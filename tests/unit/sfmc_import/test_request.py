@@ -138,6 +138,7 @@ def test_a_file_may_be_a_plain_path(path, location, name):
         ),
         ({"force": True}, "force needs a reason"),
         ({"force": True, "reason": "  "}, "force needs a reason"),
+        ({"force": True, "reason": "\u200b \u00ad"}, "force needs a reason"),
     ],
 )
 def test_each_fault_of_a_message_is_named(message, complaint):
