@@ -28,6 +28,7 @@ def test_what_was_accepted_is_worked_off_while_memory_is_full_and_what_is_new_is
             other.send_task("imports.start", kwargs={"customer_key": "foreign"}, queue="imports", ignore_result=True)
             asking = {"queue": "imports", "ignore_result": False}
             other.send_task("imports.start", kwargs={"customer_key": "asked"}, **asking)
+            other.send_task("imports.start", kwargs={"customer_key": 7}, queue="imports")
         stack.client.config_set("maxmemory", 1)
 
         # Both begin on the full server.
@@ -40,6 +41,11 @@ def test_what_was_accepted_is_worked_off_while_memory_is_full_and_what_is_new_is
         assert [len(stack.sandbox.control.performs(key)) for key in KEYS] == [1] * len(KEYS)
         assert "result_not_stored" in stack.log_of(worker).read_text()
         assert worker.poll() is None
+        # The event of a dead letter needs memory: the sweep that would publish it does not go round its queue.
+        sweeps = [line for line in stack.log_of(worker).read_text().splitlines() if "ledger_unreachable" in line]
+        assert sweeps
+        assert not any("requeued" in line for line in sweeps)
         assert "FAIL  memory" in stack.run("doctor").stdout
         stack.client.config_set("maxmemory", 0)
+        stack.await_event("message_rejected")
         assert stack.run("start", "full-0", "--record-only").returncode == 0
