@@ -5,7 +5,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,11 +34,14 @@ from sfmc_producers.watch import watch
 _NOT_COMPLETED = {"completed_suspicious": "completed, but not as expected"}
 
 
+MISSED = "its last events are no longer in the stream; how it stands"
+
+
 class Printer:
     """Prints to standard output: sentences, or with `as_json` one JSON object a line."""
 
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
+    def __init__(self, *, as_json: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._as_json, self._clock = as_json, clock
 
     def show_result(self, result: SubmitResult, customer_key: str, running: Running | None) -> None:
         """Say that the request is recorded, and what does not run or may stand still; None where that is not known."""
@@ -50,13 +53,13 @@ class Printer:
 
     def follow(self, events: Iterable[Mapping[str, Any]], request_id: str, within: float | None) -> int:
         """Print each event; 0 if the last says that the import completed, else 1 and a closing line that says why."""
-        last = ""
+        last, begun = "", self._clock()
         for event in with_progress(events, lambda event: str(event["type"]).rpartition(".")[2]):
             last = event["type"].rpartition(".")[2]
             self._print(event, _sentence(last, event))
         if last not in TERMINAL:
-            missed = "its last events are no longer in the stream; how it stands"
-            limit = missed if within is None else f"no end within {within:g} s; how it goes on"
+            is_over = within is not None and self._clock() - begun >= within
+            limit = f"no end within {within:g} s; how it goes on" if is_over else MISSED
             self._close(f"request {request_id}: {limit}: {Command(('show', request_id))}")
             return 1
         ended = "completed" if last in AS_EXPECTED else _NOT_COMPLETED.get(last, "not completed")

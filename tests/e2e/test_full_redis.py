@@ -1,5 +1,7 @@
 """A Redis whose memory is full refuses new requests, and everything that it has accepted is worked off."""
 
+import json
+
 from celery import Celery
 
 from sfmc_import.client import Client
@@ -16,6 +18,12 @@ def is_worked_off(stack: RunningSystem) -> bool:
     return stack.names().count("import_failed") == len(KEYS) and not any(left)
 
 
+def rounds_of_sweeps(log: str) -> set[str]:
+    """What became of sweeps, which cannot publish the event of a dead letter."""
+    lines = [json.loads(line) for line in log.splitlines() if "ledger_unreachable" in line]
+    return {line["action"] for line in lines}
+
+
 def test_what_was_accepted_is_worked_off_while_memory_is_full_and_what_is_new_is_refused() -> None:
     with running_system() as stack:
         for key in KEYS:
@@ -25,9 +33,9 @@ def test_what_was_accepted_is_worked_off_while_memory_is_full_and_what_is_new_is
             for key in RECORDED:
                 client.submit(customer_key=key)
         with Celery(broker=url, backend=url, set_as_current=False) as other:
-            other.send_task("imports.start", kwargs={"customer_key": "foreign"}, queue="imports", ignore_result=True)
-            asking = {"queue": "imports", "ignore_result": False}
-            other.send_task("imports.start", kwargs={"customer_key": "asked"}, **asking)
+            for key, ignores in (("foreign", True), ("asked", False), (7, True)):
+                kwargs = {"customer_key": key}
+                other.send_task("imports.start", kwargs=kwargs, queue="imports", ignore_result=ignores)
         stack.client.config_set("maxmemory", 1)
 
         # Both begin on the full server.
@@ -40,6 +48,8 @@ def test_what_was_accepted_is_worked_off_while_memory_is_full_and_what_is_new_is
         assert [len(stack.sandbox.control.performs(key)) for key in KEYS] == [1] * len(KEYS)
         assert "result_not_stored" in stack.log_of(worker).read_text()
         assert worker.poll() is None
+        assert rounds_of_sweeps(stack.log_of(worker).read_text()) == {"left to the next one"}
         assert "FAIL  memory" in stack.run("doctor").stdout
         stack.client.config_set("maxmemory", 0)
+        stack.await_event("message_rejected")
         assert stack.run("start", "full-0", "--record-only").returncode == 0

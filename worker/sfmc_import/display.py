@@ -27,6 +27,11 @@ def one_line(text: object) -> str:
     return _UNSHOWN.sub(_escape, str(text))
 
 
+def is_blank(text: str | None) -> bool:
+    """Tell whether a text has nothing that a person would see."""
+    return not _UNSHOWN.sub("", text or "").strip()
+
+
 def clause(text: object) -> str:
     """Give a text that something follows in the same sentence: without the full stop that others gave it."""
     return str(text).rstrip().removesuffix(".")

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from unicodedata import combining, normalize
 from uuid import NAMESPACE_OID, uuid5
 
-from sfmc_import.display import in_calendar
+from sfmc_import.display import in_calendar, is_blank
 from sfmc_import.errors import USAGE, SfmcImportError
 from sfmc_import.reply_to import read_reply
 from sfmc_import.small_letters import in_small_letters
@@ -240,7 +240,7 @@ def read_request(
     """
     problems: list[str] = []
     read = _read_fields(request_id, default_mid, message, delivery or Delivery(), problems)
-    if read["force"] and not (read["reason"] or "").strip():
+    if read["force"] and is_blank(read["reason"]):
         problems.append("force needs a reason: a text that says why the window does not count")
     if problems:
         raise BadRequestError(problems)

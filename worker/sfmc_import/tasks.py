@@ -110,16 +110,21 @@ def follow(request_ids: list[str]) -> dict[str, Any]:
 @app.task(name=request.SWEEP)
 def sweep() -> dict[str, Any]:
     """Wake whatever is due."""
-    return run_task_body("imports_sweep_failed", _sweep)
+    return run_task_body("imports_sweep_failed", _sweep, gives_back=False)
 
 
-def run_task_body(event: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Run the body of a task; the edge where nothing may escape but a message that goes back to the queue."""
+def run_task_body(event: str, work: Callable[[], dict[str, Any]], *, gives_back: bool = True) -> dict[str, Any]:
+    """Run the body of a task; the edge where nothing may escape but a message that goes back to the queue.
+
+    One that does not comes again by itself, and less often than a queue would give it.
+    """
     app.outlived.report(app.deps.ledger)
     try:
         return work()
     except LedgerUnavailableError as error:
-        log.error("ledger_unreachable", error=str(error), action="requeued")
+        log.error("ledger_unreachable", error=str(error), action="requeued" if gives_back else "left to the next one")
+        if not gives_back:
+            return {"state": "failed", "error": type(error).__name__}
         raise GivenBackError(str(error)) from error
     except RefusedError:
         raise

@@ -81,7 +81,16 @@ class TimedConnection(H11Protocol):
 
     def _await_reading(self) -> None:
         if self._unread is None:
-            self._unread = self.loop.call_later(self.read_seconds, self._cut)
+            waiting = self.transport.get_write_buffer_size()
+            self._unread = self.loop.call_later(self.read_seconds, self._look_at_reading, waiting)
+
+    def _look_at_reading(self, before: int) -> None:
+        """Wait on for a client that reads, however slowly."""
+        self._unread = None
+        if self.transport.get_write_buffer_size() < before:
+            self._await_reading()
+        else:
+            self._cut()
 
     def _cut(self) -> None:
         """Drop what is not read: close() would wait for the client, and so would the kernel with what it has."""

@@ -194,6 +194,15 @@ def last_look(scenario: Scenario) -> Reconcile:
 
 
 @pytest.mark.parametrize("end", ENDS)
+def test_a_clock_that_leaps_leaves_looks_before_an_end_after_the_results_delay(scenario: Scenario, end):
+    answered_without_proof(scenario, expires=in_seconds(scenario, 10))
+    end(scenario)
+    scenario.world.advance(HOUR)
+
+    assert last_look(scenario)
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_before_a_request_ends_after_an_answer_without_proof_its_run_is_looked_for(scenario: Scenario, end):
     answered_without_proof(scenario, expires=in_seconds(scenario, 10))
     assert end(scenario) == "reconciling"

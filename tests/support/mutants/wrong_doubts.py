@@ -45,10 +45,7 @@ _ANSWERS = (
     Mutant("duplicates", "  if not r.unlooked then return", "  if false then return"),
     Mutant("duplicates", "denied = code, sent = '0', owner = ''", "denied = '', sent = '0', owner = ''"),
     Mutant("duplicates", "owner = '',\n    not_before = at,", "owner = '',\n    not_before = '0',"),
-    Mutant(
-        "duplicates", "not_before = at, reconcile_until = at, first_look = '1'})", "not_before = at, first_look = '1'})"
-    ),
-    Mutant("duplicates", "reconcile_until = at, first_look = '1'})", "reconcile_until = at})"),
+    Mutant("duplicates", "results_delay), first_look = '1'})", "results_delay)})"),
     Mutant("claim", "if r.first_look and now >=", "if false and now >="),
     Mutant("claim", "if r.first_look and now >=", "if now >="),
     Mutant("claim", "if r.first_look and now >= int(r.reconcile_until) then", "if r.first_look then"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfmc_import.display import LAST_TIME
+from sfmc_import.display import LAST_TIME, is_blank
 from sfmc_import.request import (
     FIELDS,
     MAX_TEXT_LENGTH,
@@ -59,7 +59,7 @@ arrivals = st.builds(
 @given(
     file=st.none() | arrivals,
     event_id=st.none() | texts,
-    reason=texts.filter(str.strip) | st.none(),
+    reason=texts.filter(lambda text: not is_blank(text)) | st.none(),
     force=st.booleans(),
 )
 def test_what_is_written_is_read_back(file, event_id, reason, force):
@@ -138,6 +138,7 @@ def test_a_file_may_be_a_plain_path(path, location, name):
         ),
         ({"force": True}, "force needs a reason"),
         ({"force": True, "reason": "  "}, "force needs a reason"),
+        ({"force": True, "reason": "\u200b \u00ad"}, "force needs a reason"),
     ],
 )
 def test_each_fault_of_a_message_is_named(message, complaint):

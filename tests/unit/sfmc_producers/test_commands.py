@@ -108,8 +108,14 @@ def test_any_other_end_is_failure(name, capsys):
 
 
 def test_no_end_in_time_is_failure_and_says_that_the_request_continues(capsys):
-    assert Printer(as_json=False).follow([event("deferred")], "r1", 30) == 1
+    assert Printer(as_json=False, clock=iter([5.0, 35.0]).__next__).follow([event("deferred")], "r1", 30) == 1
     assert "no end within 30 s; how it goes on: sfmc-import show r1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("within", [None, 30])
+def test_where_the_events_end_before_the_time_they_have_left_the_stream(within, capsys):
+    assert Printer(as_json=False, clock=iter([5.0, 34.9]).__next__).follow([event("deferred")], "r1", within) == 1
+    assert "its last events are no longer in the stream; how it stands: sfmc-import show" in capsys.readouterr().out
 
 
 def test_with_json_standard_output_has_the_result_and_the_events_alone(capsys):

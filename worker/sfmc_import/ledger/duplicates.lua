@@ -105,7 +105,7 @@ local function end_after_look(id, r, state, extra)
   local cause = not extra.code and r.error and cjson.decode(r.error) or extra
   local at, code = str(now + cfg.results_delay), cause.code or state
   set(request_key(id), r, {ending = cjson.encode({state = state, extra = extra}), denied = code, sent = '0', owner = '',
-    not_before = at, reconcile_until = at, first_look = '1'})
+    not_before = at, reconcile_until = str(now + 2 * cfg.results_delay), first_look = '1'})
   local d = record(definition_key(r))
   set(definition_key(r), d, {holder = id, lease = '0'})
   keep_definition(r, d)

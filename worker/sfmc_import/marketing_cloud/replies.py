@@ -27,7 +27,8 @@ MAX_TAGS = 400_000
 """Signs < and = of a reply. A page of 2,500 rows has about 80,000."""
 
 
-_DECLARED = re.compile(rb"""\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]+)""")
+MAX_DECLARATION = 200
+_DECLARED = re.compile(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)""")
 _PLAIN = (b"utf-8", b"utf8", b"utf-16", b"us-ascii", b"ascii", b"iso-8859-", b"windows-125")
 """Encodings in which each < and each = has its own byte."""
 
@@ -63,7 +64,10 @@ class SoapFault:
 
 def parse(content: bytes) -> etree._Element:
     """Parse a reply strictly; raise UnreadableError."""
-    encoding = _DECLARED.match(content)
+    begin = content.lstrip()[:MAX_DECLARATION]
+    encoding = _DECLARED.match(begin)
+    if begin.startswith(b"<?xml") and b"?>" not in begin:
+        raise UnreadableError("an XML declaration without an end")
     if encoding and not encoding[1].lower().startswith(_PLAIN):
         raise UnreadableError("an encoding that may hide signs")
     if content.count(b"<") + content.count(b"=") > MAX_TAGS:

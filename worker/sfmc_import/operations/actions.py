@@ -9,7 +9,7 @@ from uuid_utils import uuid7
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.advice import FORCE, REASON, Advice, with_command
-from sfmc_import.display import in_calendar
+from sfmc_import.display import in_calendar, is_blank
 from sfmc_import.events import follow_command, kind, resolve_command
 from sfmc_import.operations import knowing, pausing
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
@@ -54,7 +54,7 @@ def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> Ac
     Raises InvalidError without a reason, NotFoundError, and ConflictError where it does not wait, or somebody else was
     first.
     """
-    if not reason.strip():
+    if is_blank(reason):
         why = Advice(("give ", REASON, ": why the window does not count"))
         raise InvalidError("force needs a reason", why, field="reason")
     check_reason(reason)
@@ -138,7 +138,7 @@ def _record(access: ReadAccess, request: StartRequest, seen: Seen, *, confirms: 
 
 
 def _check_force(reason: str | None, *, force: bool) -> None:
-    if force and not (reason or "").strip():
+    if force and is_blank(reason):
         why = Advice(("give ", REASON, ": why it is started although it was imported"))
         raise InvalidError("force needs a reason", why, field="reason")
     check_reason(reason)
@@ -236,7 +236,7 @@ def settle(access: ReadAccess, request_id: str, operator: str, reason: str) -> A
     Raises InvalidError without a reason, NotFoundError, and ConflictError where it has not ended badly, its start is
     unknown, or it is settled already.
     """
-    if not reason.strip():
+    if is_blank(reason):
         why = Advice(("give ", REASON, ": what was done about it"))
         raise InvalidError("settle needs a reason", why, field="reason")
     check_reason(reason)
@@ -296,7 +296,7 @@ def pause(
 
 
 def _check_pause(access: ReadAccess, scope: str, reason: str, until: datetime | None) -> None:
-    if not reason.strip():
+    if is_blank(reason):
         why = Advice(("give ", REASON, ": who finds it in three weeks must know why"))
         raise InvalidError("a pause needs a reason", why, field="reason")
     check_reason(reason)

@@ -9,6 +9,7 @@ import orjson
 from sfmc_import.access import ReadAccess
 from sfmc_import.advice import FORCE, Advice, Option
 from sfmc_import.bootstrap import open_marketing_cloud
+from sfmc_import.display import is_blank
 from sfmc_import.errors import ServiceUnavailableError, SettingsError
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger.calling import redis_errors
@@ -93,7 +94,7 @@ def resolve(
 
 
 def _check_said(reason: str | None, *, is_needed: bool) -> None:
-    if is_needed and not (reason or "").strip():
+    if is_needed and is_blank(reason):
         raise InvalidError("a reason is needed: how you know", Advice(at_prompt="give --reason TEXT"), field="reason")
     check_reason(reason)
 

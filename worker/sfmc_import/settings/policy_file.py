@@ -258,6 +258,9 @@ def _order_problems(defaults: Mapping[str, Any], tables: Sequence[DefinitionTabl
     found: set[tuple[str, ...]] = set()
     for mid in dict.fromkeys([None, *(each.mid for each in tables)]):
         folded = {fold_key(key): None for key in _named(usual, tables)}
+        if mid is None:
+            # In units that no table names. Who says it of one definition for a unit may have no other unit.
+            folded = {key: None for key in folded if not any(key == name for unit, name in own if unit)}
         keys = {key: own.get((mid, key), own.get((None, key))) for key in folded}
         after = {key: _folded(usual if table is None else table.after or ()) for key, table in keys.items()}
         ways = {key: way for key in keys if (way := tuple(_way_back(key, after))) and way not in found}

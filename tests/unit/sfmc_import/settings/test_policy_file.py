@@ -294,6 +294,21 @@ def test_one_that_the_others_come_after_may_come_after_nothing() -> None:
     assert problems == []
 
 
+def test_one_that_the_others_come_after_may_come_after_nothing_in_the_unit_that_its_table_names() -> None:
+    _, _, problems = read(
+        """
+        [defaults]
+        after = ["A"]
+        [[definition]]
+        customer_key = "A"
+        mid = "5100"
+        after = []
+        """
+    )
+
+    assert problems == []
+
+
 def test_two_that_wait_for_the_same_one_are_no_circle() -> None:
     _, _, problems = read(
         """
