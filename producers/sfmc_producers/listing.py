@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from sfmc_import.file_content import content_hash
-from sfmc_import.operations.unreadable import LINK_TO_NOTHING
+from sfmc_import.operations.unreadable import LINK_TO_NOTHING, NO_FILE
 from sfmc_producers.stability import FileStat
 
 
@@ -120,6 +120,8 @@ def list_named(folder: Path, names: Iterable[str], progress: Progress) -> Listin
             continue
         if stat.S_ISREG(status.st_mode):
             listing.files.append(_file_stat(name, status))
+        elif not stat.S_ISDIR(status.st_mode):
+            listing.unreadable[shown(name)] = NO_FILE
     return listing
 
 
@@ -174,6 +176,8 @@ def _note_file(listing: Listing, entry: os.DirEntry[str], name: str) -> bool:
     if not is_folder and not entry.is_file():
         if entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110 - the plain call, as in scandir
             listing.unreadable[shown(name)] = LINK_TO_NOTHING
+        elif not entry.is_dir():
+            listing.unreadable[shown(name)] = NO_FILE
         return False
     if not _is_text(name):
         listing.unnamable.append(shown(name))

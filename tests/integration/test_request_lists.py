@@ -101,6 +101,16 @@ def test_an_empty_list_of_a_business_unit_that_nothing_knows_says_so(access: Rea
     assert operations.requests(list=among).hint is None
 
 
+@pytest.mark.parametrize("among", ["failures", "unfinished", None])
+def test_a_list_of_a_mistyped_definition_says_which_one_may_be_meant(access: ReadAccess, among: str | None) -> None:
+    rejected(access, "Daily_Orders")
+    operations = LocalOperations(access, "ann")
+
+    hint = "no definition with this key is known here; did you mean Daily_Orders?"
+    assert operations.requests(list=among, customer_key="Daily_Order").hint == hint
+    assert operations.requests(list=among, customer_key="daily_orders").hint is None
+
+
 def test_files_without_a_definition_are_listed_for_one_business_unit(access: ReadAccess) -> None:
     with Client.from_settings(access.settings) as client:
         client.report(

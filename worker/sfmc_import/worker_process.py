@@ -99,7 +99,7 @@ def wait_for_redis(
                 return [Finding("fail", "connection", wrong.text, wrong.fix)]
             waited += 1
             seconds = CONNECT.pause(waited, NO_JITTER)
-            log.warning("redis_unreachable", redis=address.shown, error=str(error), next_try_in=seconds)
+            log.warning("redis_unreachable", redis=address.shown, error=wrong.text, next_try_in=seconds)
             pause(seconds)
         else:
             client.close()

@@ -30,6 +30,15 @@ def test_a_run_counts_under_the_key_that_its_definition_got_meanwhile(scenario: 
     assert isinstance(scenario.claim("after"), StartNow)
 
 
+def test_none_waits_for_a_run_of_its_own_definition_that_has_another_key_now(scenario: Scenario):
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+    scenario.world.advance(1)
+    scenario.policy = Policy(after=(OLD,), frequency=0.0)
+
+    assert isinstance(comes(scenario, "b", NEW), StartNow)
+
+
 def test_who_waits_under_a_key_since_before_the_ledger_knew_whose_it_is_is_woken(scenario: Scenario):
     starts(scenario, "a", OLD)
     scenario.ends("a")

@@ -272,7 +272,7 @@ def test_temporary_and_unwanted_names_and_other_kinds_of_files_are_never_announc
     for name in ("a.csv.part", "a.tmp", ".a.csv", "a.txt", "sub/a.csv"):
         watched.put(name)
     (tmp_path / "dangling.txt").symlink_to(tmp_path / "nowhere")
-    os.mkfifo(tmp_path / "pipe.csv")
+    os.mkfifo(tmp_path / "pipe.txt")
 
     assert watched.pass_time(2, 5) == []
 

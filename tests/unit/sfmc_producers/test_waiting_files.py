@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sfmc_import.operations.unreadable import LINK_TO_NOTHING
+from sfmc_import.operations.unreadable import LINK_TO_NOTHING, NO_FILE
 from sfmc_import.routing import Route
 from sfmc_producers.stability import StabilityRule, WaitingFile
 from sfmc_producers.watch import MAX_FILES, HangingFolders, describe
@@ -35,6 +35,18 @@ def test_a_link_to_a_file_that_is_not_there_waits_until_it_is_there(watched, cli
     [waits] = watched.watch.waiting
     assert (waits.name, waits.reason, waits.text) == ("contacts.csv", "unreadable", LINK_TO_NOTHING)
     watched.put("sub/real.csv")
+    watched.pass_time(2, 5)
+    assert (watched.waiting, [each.file.name for each in client.requests.values()]) == ({}, ["contacts.csv"])
+
+
+def test_a_pipe_is_reported_as_what_it_is_and_waited_for(watched, client):
+    os.mkfifo(watched.path / "contacts.csv")
+
+    assert watched.pass_time(2, 5) == ["entry_unreadable"]
+    [waits] = watched.watch.waiting
+    assert (waits.name, waits.reason, waits.text) == ("contacts.csv", "unreadable", NO_FILE)
+    (watched.path / "contacts.csv").unlink()
+    watched.put("contacts.csv")
     watched.pass_time(2, 5)
     assert (watched.waiting, [each.file.name for each in client.requests.values()]) == ({}, ["contacts.csv"])
 

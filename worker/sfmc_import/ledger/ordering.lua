@@ -37,12 +37,14 @@ local function counts_since(r, policy)
   return since > now and moment_of(wall - DAY, policy) or since
 end
 
--- The first definition that has no such run yet; nothing when the start need not wait.
+-- The first definition that has no such run yet; nothing when the start need not wait. A key may have become that of
+-- the own definition: none waits for itself.
 local function missing_run(r, policy)
-  local since = counts_since(r, policy)
+  local since, own = counts_since(r, policy), folded(r.home or r.key)
   for _, key in ipairs(policy.after or {}) do
-    local completed = redis.call('GET', completed_key(place_of(r.mid, key)))
-    if int(completed) < since then return key end
+    local place = place_of(r.mid, key)
+    local completed = redis.call('GET', completed_key(place))
+    if place.key ~= own and int(completed) < since then return key end
   end
 end
 

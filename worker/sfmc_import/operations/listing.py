@@ -83,7 +83,7 @@ def _choice(known: Collection[str]) -> str:
 class RequestPage(View):
     """Some requests; `next` is the cursor of the page that follows, null at the end.
 
-    `hint` says why there is none, where the filter names a business unit that is not known here.
+    `hint` says why there is none, where the filter names a business unit or a definition that is not known here.
     """
 
     items: list[RequestView]
@@ -171,7 +171,8 @@ def requests(access: ReadAccess, wanted: Filter, cursor: str | None = None, limi
     _check_mid(wanted.mid)
     page = _page(access, wanted, cursor, max(1, min(limit, MAX_LIMIT)))
     is_empty = not page.items and cursor is None and page.next is None
-    hint = knowing.hint(access, wanted.mid) if is_empty and wanted.mid is not None else None
+    mid = access.mid(wanted.mid) if wanted.customer_key is not None else wanted.mid
+    hint = knowing.hint(access, mid, wanted.customer_key) if is_empty and mid else None
     return page if hint is None else page.model_copy(update={"hint": hint})
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 _MOUNT = "see its mount and the server behind it"
 RIGHT = "give the watcher the right to read it"
 LINK_TO_NOTHING = "it is a link to a file that is not there"
+NO_FILE = "it is no file, but a pipe, a socket or a device"
 """What a watcher says of such an entry; the system has no error of its own for it."""
 
 OF_A_FOLDER: Mapping[int, str] = {
@@ -35,6 +36,8 @@ def advice_for_file(text: str) -> str:
     """Say what helps with one file."""
     if text == LINK_TO_NOTHING:
         return "put the file there that it leads to, or correct or delete the link"
+    if text == NO_FILE:
+        return "put a file in its place, or move it out of the folder"
     return _by_text(OF_A_FILE).get(text, RIGHT)
 
 
