@@ -215,7 +215,7 @@ class Submitter:
 
     def _note_sound(self, request_id: str) -> None:
         with self._noting:
-            if len(self._sound) >= MOST_SOUND:
+            if request_id not in self._sound and len(self._sound) >= MOST_SOUND:
                 # In order of arrival: those that are asked for next come last.
                 del self._sound[next(iter(self._sound))]
             self._sound[request_id] = None
