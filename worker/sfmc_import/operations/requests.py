@@ -150,6 +150,9 @@ SETTLED = (
 SETTLED_BY_HAND = "nothing: an operator has said that it is dealt with"
 """What is to do about a request that an operator has settled."""
 
+REPLAYED = "look at request {} in its place: it replays this one"
+"""What is to do about a request whose replay has not come to nothing."""
+
 NEWER = (
     "look whether rows of this file are missing, and let the sender send them again: a newer file of its name was"
     " imported since, and nothing proves that it had the same rows; a replay imports what lies there under the name now"
@@ -164,7 +167,10 @@ def _with_reason(view: RequestView, data: Mapping[str, Any]) -> RequestView:
         return view.model_copy(update=said | {"advice": SETTLED if view.settled_by else SETTLED_BY_HAND})
     is_imported = view.newer_import is not None
     advice = NEWER if is_imported else advice_for_end(view.state, code)
-    todo = {"advice": advice, "next": list(actions(view.state, code, is_imported=is_imported))}
+    if view.is_replayed and not is_imported:
+        advice = REPLAYED.format(view.replayed_by)
+    gone_on = {"is_imported": is_imported, "is_replayed": view.is_replayed}
+    todo = {"advice": advice, "next": list(actions(view.state, code, **gone_on))}
     return view.model_copy(update=said | todo)
 
 
@@ -237,12 +243,26 @@ def _read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestV
     rows = zip(request_ids, answers[::2], answers[1::2], strict=True)
     found = [(request_id, REQUEST.read(record), due) for request_id, record, due in rows if b"state" in record]
     held = pausing.holders(access, [record for _, record, _ in found])
-    views = [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
+    came = _states_of_replays(access, [record for _, record, _ in found])
+    views = [_view(*each) for each in zip(found, held, came, strict=True)]
     views = with_workers(access, views, [(record, due) for _, record, due in found])
     views = with_calls_that_work(access, _confirmed_first(access, views))
     views = with_ends_of_budgets(views, access.settings.time_zone)
     said = said_of_processes(access, _with_advice(access, views))
     return with_reasons(access, [with_pause(each) for each in said])
+
+
+def _states_of_replays(access: ReadAccess, records: Sequence[Mapping[str, Any]]) -> list[str | None]:
+    """Give the state of the newest replay of each; None where there is none, or it is gone."""
+    ids = list({record["replayed_by"] for record in records if record.get("replayed_by")})
+    if not ids:
+        return [None] * len(records)
+    with redis_errors(), access.client.pipeline(transaction=False) as pipe:
+        for request_id in ids:
+            pipe.hget(access.keys.request(request_id), "state")
+        states = [None if state is None else state.decode() for state in pipe.execute()]
+    known = dict(zip(ids, states, strict=True))
+    return [known.get(record.get("replayed_by")) for record in records]
 
 
 def _confirmed_first(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:
@@ -275,5 +295,6 @@ def advised(view: RequestView, login: Login) -> RequestView:
     return view if advice is None else view.model_copy(update={"advice": advice})
 
 
-def _view(request_id: str, record: Mapping[str, Any], due: float | None, pause: PauseView | None) -> RequestView:
-    return request_view(request_id, record, waiting_of(record, None if due is None else due / 1000), pause)
+def _view(row: tuple[str, Mapping[str, Any], float | None], pause: PauseView | None, came: str | None) -> RequestView:
+    request_id, record, due = row
+    return request_view(request_id, record, waiting_of(record, None if due is None else due / 1000), pause, came)
