@@ -66,7 +66,12 @@ def advice_for_end(state: str, code: str | None) -> str | None:
 
 
 def actions(
-    state: str, code: str | None = None, *, is_settled: bool = False, is_imported: bool = False, is_replayed: bool = False
+    state: str,
+    code: str | None = None,
+    *,
+    is_settled: bool = False,
+    is_imported: bool = False,
+    is_replayed: bool = False,
 ) -> tuple[str, ...]:
     """Give the actions that would help in a state; nothing helps while a start is sent or its run is followed.
 

@@ -24,7 +24,9 @@ REPLAY = """
 -- Behind what waits in the queue already.
 -- A script that fails takes nothing back: the letter goes last, when its message lies in the queue.
 -- The same call again, whose reply was lost, finds its own words.
-if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return redis.call('GET', KEYS[3]) == ARGV[3] and 1 or 0 end
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then
+    return redis.call('GET', KEYS[3]) == ARGV[3] and 1 or 0
+end
 redis.call('LPUSH', KEYS[2], ARGV[2])
 redis.call('SET', KEYS[3], ARGV[3], 'EX', ARGV[4])
 redis.call('XDEL', KEYS[1], ARGV[1])

@@ -39,6 +39,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9 ._-]+")
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
+Row = tuple[str, Mapping[str, Any], float | None]
+"""A request as it is read: id, record and the next time in ms."""
+
 MAX_WHY = 400
 """Characters of why a request ended, in a list."""
 
@@ -241,10 +244,10 @@ def _read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestV
             pipe.zscore(keys.due, request_id)
         answers = pipe.execute()
     rows = zip(request_ids, answers[::2], answers[1::2], strict=True)
-    found = [(request_id, REQUEST.read(record), due) for request_id, record, due in rows if b"state" in record]
+    read = [(request_id, REQUEST.read(record), due) for request_id, record, due in rows if b"state" in record]
+    found = _with_replays(access, read)
     held = pausing.holders(access, [record for _, record, _ in found])
-    came = _states_of_replays(access, [record for _, record, _ in found])
-    views = [_view(*each) for each in zip(found, held, came, strict=True)]
+    views = [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
     views = with_workers(access, views, [(record, due) for _, record, due in found])
     views = with_calls_that_work(access, _confirmed_first(access, views))
     views = with_ends_of_budgets(views, access.settings.time_zone)
@@ -252,17 +255,17 @@ def _read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestV
     return with_reasons(access, [with_pause(each) for each in said])
 
 
-def _states_of_replays(access: ReadAccess, records: Sequence[Mapping[str, Any]]) -> list[str | None]:
-    """Give the state of the newest replay of each; None where there is none, or it is gone."""
-    ids = list({record["replayed_by"] for record in records if record.get("replayed_by")})
+def _with_replays(access: ReadAccess, rows: Sequence[Row]) -> list[Row]:
+    """Add to each record the state of its newest replay; None where there is none, or it is gone."""
+    ids = list({record["replayed_by"] for _, record, _ in rows if record.get("replayed_by")})
     if not ids:
-        return [None] * len(records)
+        return list(rows)
     with redis_errors(), access.client.pipeline(transaction=False) as pipe:
         for request_id in ids:
             pipe.hget(access.keys.request(request_id), "state")
         states = [None if state is None else state.decode() for state in pipe.execute()]
     known = dict(zip(ids, states, strict=True))
-    return [known.get(record.get("replayed_by")) for record in records]
+    return [(name, {**record, "replay_state": known.get(record.get("replayed_by"))}, due) for name, record, due in rows]
 
 
 def _confirmed_first(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:
@@ -295,6 +298,5 @@ def advised(view: RequestView, login: Login) -> RequestView:
     return view if advice is None else view.model_copy(update={"advice": advice})
 
 
-def _view(row: tuple[str, Mapping[str, Any], float | None], pause: PauseView | None, came: str | None) -> RequestView:
-    request_id, record, due = row
-    return request_view(request_id, record, waiting_of(record, None if due is None else due / 1000), pause, came)
+def _view(request_id: str, record: Mapping[str, Any], due: float | None, pause: PauseView | None) -> RequestView:
+    return request_view(request_id, record, waiting_of(record, None if due is None else due / 1000), pause)

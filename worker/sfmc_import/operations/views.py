@@ -357,6 +357,7 @@ class ReplaysView(View):
 _PLAIN = (
     *("asked_key", "object_id", "source", "event_id", "reason", "task_id", "soap_request_id", "import_status"),
     *("reply_to", "reply_queue", "held_by", "settled_by", "settled_operator", "settled_reason", "replayed_by"),
+    "replay_state",
 )
 
 
@@ -365,12 +366,8 @@ def request_view(
     record: Mapping[str, Any],
     waiting: Waiting | None,
     pause: PauseView | None = None,
-    replay_state: str | None = None,
 ) -> RequestView:
-    """Make the view of a request from its record, as the ledger's schema reads it, and the pause that it waits for.
-
-    `replay_state` is the state of its newest replay.
-    """
+    """Make the view of a request from its record, as the ledger's schema reads it, and the pause that it waits for."""
     file = record.get("file")
     return RequestView(
         request_id=request_id,
@@ -389,19 +386,16 @@ def request_view(
         newer_import=record.get("newer_import"),
         attempting=attempt_view(attempt_of(record)),
         waiting=None if waiting is None else waiting_view(waiting, pause, time_of(record.get("expires"))),
-        replay_state=replay_state,
-        next=_next(record, waiting, pause, replay_state),
+        next=_next(record, waiting, pause),
         **{name: record[name] for name in _PLAIN if name in record},
     )
 
 
-def _next(
-    record: Mapping[str, Any], waiting: Waiting | None, pause: PauseView | None, replay_state: str | None
-) -> list[str]:
+def _next(record: Mapping[str, Any], waiting: Waiting | None, pause: PauseView | None) -> list[str]:
     is_paused = waiting is not None and (waiting.reason == "paused" or pause is not None)
     is_settled = not {"settled_by", "settled_operator"}.isdisjoint(record)
-    gone_on = {"is_imported": "newer_import" in record, "is_replayed": replay_state in NOT_IN_VAIN}
-    found = actions(record["state"], is_settled=is_settled, **gone_on)
+    gone_on = {"is_imported": "newer_import" in record, "is_replayed": record.get("replay_state") in NOT_IN_VAIN}
+    found = actions(record["state"], None, is_settled=is_settled, **gone_on)
     if is_paused and "pause" in found:
         return ["resume", *(each for each in found if each != "pause")]
     return list(found)
