@@ -1,16 +1,15 @@
 """The FileSpecs of business units, as old as a start may use them, or newer than a file that they do not name."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sfmc_import.circuits import failed_code
-from sfmc_import.definitions import CachedDefinitions
+from sfmc_import.definitions import CachedDefinitions, ReadList
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import FileSpecs
-from sfmc_import.runs import Definition
 from sfmc_producers.circuit import Circuit
 
 FRESH_FOR = 1.0
@@ -50,8 +49,11 @@ class ReadFileSpecs:
         max_age: float,
         clock: Callable[[], float],
         circuits: Callable[[str], Circuit],
+        *,
+        most: int = MOST_UNNAMED,
     ) -> None:
         self._definitions, self._max_age, self._clock, self._circuits = definitions, max_age, clock, circuits
+        self._most = most
         self._read: dict[str, _Read] = {}
         # When a file that none names was seen first: who comes later must not keep it waiting.
         self._unnamed: dict[tuple[str, FileInfo], float] = {}
@@ -89,20 +91,21 @@ class ReadFileSpecs:
 
     def _seen(self, mid: str, file: FileInfo, since: float) -> float:
         with self._noting:
-            if len(self._unnamed) >= MOST_UNNAMED:
+            if (mid, file) not in self._unnamed and len(self._unnamed) >= self._most:
                 del self._unnamed[next(iter(self._unnamed))]
             return self._unnamed.setdefault((mid, file), since)
 
     def _take(self, mid: str, max_age: float) -> _Read | None:
-        definitions = self._circuits(mid).call(lambda: self._ask(mid, max_age))
-        if definitions is None:
+        read = self._circuits(mid).call(lambda: self._ask(mid, max_age))
+        if read is None:
             return None
-        age, now = self._definitions.age_of_list(mid), self._clock()
-        found = self._read[mid] = _Read(now - age, now, FileSpecs(definitions, mid))
+        # The time comes before the age: what passes between the two makes the list older, and never newer.
+        now = self._clock()
+        found = self._read[mid] = _Read(now - read.age(), now, FileSpecs(read.definitions, mid))
         return found
 
-    def _ask(self, mid: str, max_age: float) -> Sequence[Definition]:
-        found = self._definitions.all_of(mid, max_age=max_age)
+    def _ask(self, mid: str, max_age: float) -> ReadList:
+        found = self._definitions.list_of(mid, max_age=max_age)
         if isinstance(found, (NotApplied, Rejected)):
             code = failed_code(found.code, found.text)
             # The code comes first: the end of a long text is cut off where it is shown.

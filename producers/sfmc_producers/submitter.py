@@ -215,7 +215,7 @@ class Submitter:
 
     def _note_sound(self, request_id: str) -> None:
         with self._noting:
-            if len(self._sound) >= MOST_SOUND:
+            if request_id not in self._sound and len(self._sound) >= MOST_SOUND:
                 # In order of arrival: those that are asked for next come last.
                 del self._sound[next(iter(self._sound))]
             self._sound[request_id] = None
@@ -227,7 +227,7 @@ class Submitter:
         usual = circuit.call(lambda: located(target, rules.targets, self._client.mid, rules.definitions, rules.max_age))
         if not isinstance(usual, str):
             return usual
-        # Nothing may end by what was read before the file came.
+        # Nothing ends by what was read minutes ago; a reading of the last second may be from before the file came.
         return circuit.call(lambda: located(target, rules.targets, self._client.mid, rules.definitions, ANEW_SECONDS))
 
     def _is_on_its_way(self, file_info: FileInfo, target: Routed, own: str | None) -> bool:
@@ -430,7 +430,7 @@ class Submitter:
             log.warning("preflight_not_possible", file=file_info.name, customer_key=target.customer_key)
             return Checked()
         found = self._checked(target, wanted, open_content, inf)
-        # No file ends by a description from before it came.
+        # No file ends by a description from minutes ago; one of the last second may be from before it came.
         is_refused = found is not None and (found.problems or found.is_empty)
         return self._checked(target, wanted, open_content, ANEW_SECONDS) if is_refused else found
 

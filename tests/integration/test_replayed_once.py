@@ -13,7 +13,7 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
 from sfmc_import.faults import Rejected
 from sfmc_import.ledger.opening import open_ledger
-from sfmc_import.operations import actions, listing, replaying, resolving
+from sfmc_import.operations import actions, listing, replaying, requests, resolving
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
 from sfmc_import.operations.local import LocalOperations
 from sfmc_import.policy import Policy
@@ -66,6 +66,31 @@ def test_what_was_replayed_is_not_replayed_again_before_that_has_ended_and_its_r
 
     rejected(access, again)
     assert actions.replay(access, request, "bob").new_request_id not in {None, again}
+
+
+def test_what_was_replayed_is_offered_for_a_replay_only_by_force_until_that_has_come_to_nothing(access):
+    request = rejected(access, submitted(access))
+    again = actions.replay(access, request, "ann").new_request_id
+    during = requests.show(access, request)
+    rejected(access, again)
+    after = requests.show(access, request)
+
+    assert (during.replay_state, during.next) == ("accepted", ["replay --force", "settle"])
+    assert again in str(during.advice)
+    assert (after.replay_state, after.next) == ("rejected", ["replay", "settle"])
+
+
+def test_a_count_of_replays_leaves_out_what_is_being_replayed_as_the_replays_do(access):
+    first, second = (rejected(access, submitted(access, key)) for key in ("a", "b"))
+    actions.replay(access, first, "ann")
+    wanted, call = listing.Filter(state="rejected"), replaying.Call("ann", "k1", "all")
+    counted = replaying.counted(access, wanted, 10)
+    done = replaying.replay_many(access, wanted, 10, call)
+    repeated = replaying.replay_many(access, wanted, 10, call)
+
+    assert (counted.count, counted.request_ids, counted.replayed) == (1, [second], [first])
+    assert (done.count, done.request_ids, done.replayed) == (1, [second], [first])
+    assert repeated == done
 
 
 def test_who_forces_it_replays_again_what_was_replayed(access):

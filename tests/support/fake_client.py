@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sfmc_import.client import NotTaken, Rejection, ServiceUnavailableError, Submission, SubmitResult
-from sfmc_import.definitions import OldList
+from sfmc_import.definitions import OldList, ReadList
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_format import FileDescription
 from sfmc_import.ports import Refusal
@@ -100,10 +100,10 @@ class FakeClient:
         """Read them anew, which succeeds."""
         self.old.clear()
 
-    def age_of_list(self, mid: str) -> float:
+    def list_of(self, mid: str, *, max_age: float = 0.0) -> ReadList | NotApplied:
         """As old as a test says."""
-        del mid
-        return self.list_age
+        found = self.all_of(mid, max_age=max_age)
+        return found if isinstance(found, NotApplied) else ReadList(found, 0.0, lambda: self.list_age)
 
     def all_of(self, mid: str, *, max_age: float = 0.0) -> Sequence[Definition] | NotApplied:
         del max_age

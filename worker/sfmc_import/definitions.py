@@ -72,15 +72,32 @@ class Shared(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """An answer, the time when it was asked for and the time until which it may be given again."""
+    """An answer, the time when it was asked for and the time until which it may be given again.
+
+    `asked_at` says for whom it is new enough: infinite where it could not be read anew. `read_at` is the true time.
+    """
 
     answer: Answer
     asked_at: float
     until: float
+    read_at: float
 
     def is_fresh(self, now: float, max_age: float) -> bool:
         """Tell whether the answer may be given again to somebody who wants none older than `max_age` seconds."""
         return now < self.until and now - self.asked_at <= max_age
+
+
+@dataclass(frozen=True, slots=True)
+class ReadList:
+    """All definitions of a business unit and the time when this very list was asked for, by `clock`."""
+
+    definitions: Sequence[Definition]
+    asked_at: float
+    clock: Callable[[], float]
+
+    def age(self) -> float:
+        """Give the seconds since it was asked for."""
+        return self.clock() - self.asked_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,10 +258,16 @@ class CachedDefinitions:
 
         When Marketing Cloud cannot be asked, what was known before is given on for a while, with a warning in the log.
         """
-        answer: Sequence[Definition] | Refusal = self._answer(  # type: ignore[assignment]
-            (mid, "all", ""), lambda outdated: self._read_all(mid, outdated), max_age
-        )
-        return answer
+        found = self.list_of(mid, max_age=max_age)
+        return found.definitions if isinstance(found, ReadList) else found
+
+    def list_of(self, mid: str, *, max_age: float = inf) -> ReadList | Refusal:
+        """Give the same as `all_of` with the time when it was asked for: another thread may read the list at once."""
+        entry = self._kept_or_asked((mid, "all", ""), lambda outdated: self._read_all(mid, outdated), max_age)
+        answer: Sequence[Definition] | Refusal = entry.answer  # type: ignore[assignment]
+        if isinstance(answer, (NotApplied, Rejected)):
+            return answer
+        return ReadList(answer, entry.read_at, self._clock)
 
     def _read_all(self, mid: str, outdated: Answer | None) -> Answer:
         now, asked_at = None if self._shared is None else self._shared.now(), self._clock()
@@ -268,11 +291,6 @@ class CachedDefinitions:
         read_at = self._read_at.get(mid, since)
         self._unread[mid] = _Unread(since, read_at, found.code, found.text)
 
-    def age_of_list(self, mid: str) -> float:
-        """Give the seconds since the list of all definitions was asked for that was read last; infinite without one."""
-        read_at = self._read_at.get(mid)
-        return inf if read_at is None else self._clock() - read_at
-
     def old_lists(self) -> list[OldList]:
         """Give the lists of all definitions that are given on although they are old."""
         now = self._clock()
@@ -287,41 +305,45 @@ class CachedDefinitions:
             self.all_of(mid, max_age=0.0)
 
     def _answer(self, name: Name, ask: Callable[[Answer | None], Answer], max_age: float) -> Answer:
+        return self._kept_or_asked(name, ask, max_age).answer
+
+    def _kept_or_asked(self, name: Name, ask: Callable[[Answer | None], Answer], max_age: float) -> CacheEntry:
         called_at, outdated = self._clock(), self._kept.get(name)
         if (fresh := self._fresh(name, called_at, max_age)) is not None:
-            return fresh.answer
+            return fresh
         asking = self._asking.setdefault(name, threading.Lock())
         if not asking.acquire(timeout=self._longest_wait):
-            return NotApplied("read_timeout", "another call is still reading this definition")
+            return self._entry(NotApplied("read_timeout", "another call is still reading this definition"))
         try:
             kept = self._kept.get(name)
             # The answer that it waited for may have been asked for before what the caller wants to see.
             is_shared = kept is not None and kept is not outdated and called_at - kept.asked_at <= max_age
-            return kept.answer if kept is not None and is_shared else self._ask(name, outdated, ask)
+            return kept if kept is not None and is_shared else self._ask(name, outdated, ask)
         finally:
             self._asking.pop(name, None)
             asking.release()
 
-    def _ask(self, name: Name, outdated: CacheEntry | None, ask: Callable[[Answer | None], Answer]) -> Answer:
+    def _ask(self, name: Name, outdated: CacheEntry | None, ask: Callable[[Answer | None], Answer]) -> CacheEntry:
         known = None if outdated is None or _is_refusal(outdated.answer) else outdated.answer
         asked_at = self._clock()
         answer = _dated(ask(known), asked_at)
-        if answer is known:
+        if outdated is not None and answer is known:
             # It could not be read: for a while no thread tries again, whatever age is wanted.
-            entry = CacheEntry(answer, inf, self._clock() + self._life(answer, is_outdated=True))
+            until = self._clock() + self._life(answer, is_outdated=True)
+            entry = CacheEntry(answer, inf, until, outdated.read_at)
         else:
             entry = self._entry(answer, asked_at)
         self._keep(name, entry)
         if isinstance(answer, Definition):
             # Found by its ObjectID or by another spelling: the next question is for the key as it is spelled there.
             self._keep((name[0], "key", answer.customer_key), entry)
-        return answer
+        return entry
 
     def _entry(self, answer: Answer, asked_at: float = inf) -> CacheEntry:
         """Keep what was asked for now, or by another process before, so long from then on."""
         if isinstance(answer, Definition) and answer.asked_at is not None and answer.asked_at < asked_at:
-            return CacheEntry(answer, answer.asked_at, answer.asked_at + self._ttl)
-        return CacheEntry(answer, asked_at, self._clock() + self._life(answer, is_outdated=False))
+            return CacheEntry(answer, answer.asked_at, answer.asked_at + self._ttl, answer.asked_at)
+        return CacheEntry(answer, asked_at, self._clock() + self._life(answer, is_outdated=False), asked_at)
 
     def _life(self, answer: Answer, *, is_outdated: bool) -> float:
         if isinstance(answer, Rejected) and answer.code == ABSENT:

@@ -66,18 +66,25 @@ def advice_for_end(state: str, code: str | None) -> str | None:
 
 
 def actions(
-    state: str, code: str | None = None, *, is_settled: bool = False, is_imported: bool = False
+    state: str,
+    code: str | None = None,
+    *,
+    is_settled: bool = False,
+    is_imported: bool = False,
+    is_replayed: bool = False,
 ) -> tuple[str, ...]:
     """Give the actions that would help in a state; nothing helps while a start is sent or its run is followed.
 
     `is_imported` says that a newer file of the name was imported since: a replay imports that one again.
+    `is_replayed` says that a replay is under way, or may have imported the file.
     """
     if is_settled:
         return ("replay --force",)
     found = _NEXT.get(state, ())
     if state == "rejected":
         found = _REPEATS_THE_FAULT.get(code or "", found)
-    return tuple("replay --force" if is_imported and each == "replay" else each for each in found)
+    needs_force = is_imported or is_replayed
+    return tuple("replay --force" if needs_force and each == "replay" else each for each in found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,9 @@ NOT_STARTED = "not_started"
 UNSTARTED = ("rejected", "gave_up", "expired", NOT_STARTED)
 """States of which nothing was started: a duplicate of the request is taken up."""
 
+NOT_IN_VAIN = (*UNFINISHED, *COMPLETED, "start_unknown", "follow_timed_out")
+"""States of a replay that may import the file, or has: what it replays is replayed once more only by force."""
+
 LETTER_EVENTS = {"replayed": "operator.dead_letter_replayed", "deleted": "operator.dead_letter_deleted"}
 """What an operator does with a dead letter, and its event."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 import redis
 from kombu.utils.json import dumps, loads
@@ -22,7 +23,10 @@ REPLAY = """
 -- KEYS: dead letters, queue, what became of it.  ARGV: id, entry, that, seconds.
 -- Behind what waits in the queue already.
 -- A script that fails takes nothing back: the letter goes last, when its message lies in the queue.
-if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
+-- The same call again, whose reply was lost, finds its own words.
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then
+    return redis.call('GET', KEYS[3]) == ARGV[3] and 1 or 0
+end
 redis.call('LPUSH', KEYS[2], ARGV[2])
 redis.call('SET', KEYS[3], ARGV[3], 'EX', ARGV[4])
 redis.call('XDEL', KEYS[1], ARGV[1])
@@ -32,13 +36,17 @@ return 1
 DELETE = """
 -- KEYS: dead letters, what became of it.  ARGV: id, that, seconds.
 -- The first write needs no memory: so a full server does not refuse the other.
-if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+-- The same call again, whose reply was lost, finds its own words.
+if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return redis.call('GET', KEYS[2]) == ARGV[2] and 1 or 0 end
 redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
 return 1
 """
 
 SAID_SECONDS = 7 * 86400
 """How long it is known what became of a letter."""
+
+CALL = "call"
+"""The field of what is said that names the call, so that one which is repeated knows itself."""
 
 Client = Any
 """redis.Redis with `decode_responses=False`: entries may be any bytes. (Its stubs type replies for both modes.)"""
@@ -141,7 +149,7 @@ def replay(
     move = client.register_script(REPLAY)
     try:
         names = [keys.dead_letters, target, _said_key(keys, letter_id)]
-        is_moved = move(keys=names, args=[letter_id, entry, dumps(dict(said)), SAID_SECONDS])
+        is_moved = move(keys=names, args=[letter_id, entry, _words(said), SAID_SECONDS])
     except redis.ResponseError as error:
         if "WRONGTYPE" not in str(error):
             raise
@@ -222,7 +230,7 @@ def read_parts(entry: bytes) -> dict[str, Any]:
 def became(client: Client, keys: Keys, letter_id: str) -> Mapping[str, str]:
     """Give what was `said` when somebody replayed or deleted it; nothing where that is not known."""
     found = client.get(_said_key(keys, letter_id))
-    return NOTHING if found is None else dict(loads(found))
+    return NOTHING if found is None else {name: text for name, text in loads(found).items() if name != CALL}
 
 
 def delete(client: Client, keys: Keys, letter_id: str, said: Mapping[str, str] = NOTHING) -> None:
@@ -233,8 +241,13 @@ def delete(client: Client, keys: Keys, letter_id: str, said: Mapping[str, str] =
     """
     read(client, keys, letter_id)
     names = [keys.dead_letters, _said_key(keys, letter_id)]
-    if not client.register_script(DELETE)(keys=names, args=[letter_id, dumps(dict(said)), SAID_SECONDS]):
+    if not client.register_script(DELETE)(keys=names, args=[letter_id, _words(said), SAID_SECONDS]):
         raise DeadLetterNotFoundError(f"there is no dead letter {letter_id}")
+
+
+def _words(said: Mapping[str, str]) -> str:
+    """Write what is said by one call: another one with the same words is another."""
+    return str(dumps({**said, CALL: uuid4().hex}))
 
 
 def _said_key(keys: Keys, letter_id: str) -> str:

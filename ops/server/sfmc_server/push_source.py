@@ -203,10 +203,10 @@ class PushSource:
     def _answer_to(self, taken: Sequence[str]) -> Answer:
         """Give the answer to a POST of whose events this became; raises UnusablePostError."""
         counts = Counter(taken)
-        if counts["not_now"]:
+        if counts["not_now"] or counts["not_named"]:
             next_in = self.submitter.next_in
             self._not_taken_for = self._cause()
-            if not (self._not_taken_for or self._is_ending) and self.submitter.is_list_new(self.options.mid):
+            if not (self._not_taken_for or self._is_ending or counts["not_now"]):
                 # Files that no definition names yet: nothing is wrong, and the next POST asks newer ones.
                 return later(next_in)
             cause = self._not_taken_for or (IS_ENDING if self._is_ending else NOT_KEPT)
@@ -234,7 +234,7 @@ class PushSource:
         taken = self._take_events(events, again)
         if "unusable" in taken:
             return self._put_aside(body, "it is nested too deeply", again)
-        return "not_now" not in taken
+        return {"not_now", "not_named"}.isdisjoint(taken)
 
     def _confirm(self, messages: SnsMessages, post: Post) -> None:
         envelope = sns.envelope_of(post)
@@ -304,7 +304,7 @@ class PushSource:
         """Say what became of an event, and keep what cannot be taken."""
         if isinstance(record, Arrival):
             if not isinstance(taken, InvalidRequest):
-                return "taken" if taken else "not_now"
+                return "taken" if taken else "not_named" if self._intake.is_list_new(record) else "not_now"
             record = Unreadable("; ".join(taken.problems))
         if isinstance(record, Ignored):
             self._log.info("record_ignored", reason=record.reason)

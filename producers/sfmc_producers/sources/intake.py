@@ -164,10 +164,18 @@ class Intake:
     def take_arrival(self, arrival: Arrival) -> Recorded:
         """Take a file that is looked at again, so that nothing ends here; Held: it is not delivered yet, None: not now.
 
+        One that starts nothing is reported only by definitions that are newer than it; until then nothing is recorded.
         Whoever asks lets `confirm` follow.
         """
         since, routing = self.submitter.moment, self.route(arrival)
-        return self._take_to(arrival, self._decided(arrival, routing, since) or routing)
+        decided = self._decided(arrival, routing, since)
+        if decided is None and isinstance(routing, (Unrouted, AmbiguousRoute)):
+            return Taken(routing, is_new=False)
+        return self._take_to(arrival, decided)
+
+    def is_list_new(self, arrival: Arrival) -> bool:
+        """Tell whether this file, which no definition names, waits a moment for definitions that are newer still."""
+        return self.submitter.is_list_new(arrival.mid or self._mid)
 
     def _decided(self, arrival: Arrival, routing: Routing | None, since: float) -> Routing | None:
         """Let newer definitions say it where a file, which came at `since`, would start nothing; None: not now."""

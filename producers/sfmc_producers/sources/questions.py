@@ -78,7 +78,7 @@ def run_scan(name: str, *, since: str | None, dry_run: bool, as_json: bool) -> N
         assert opened is not None
         begin = opening.remembered_since() if since is None else read_since(since, opening.clock.now().timestamp())
         listed = require_listable(opened, "scan")
-        take = would_submit(explaining_of(opening, opened)) if dry_run else submit_with(opened.intake)
+        take = would_submit(explaining_of(opening, opened)) if dry_run else submit_with(opened.intake, is_only=True)
         scan = Scan(listed, take, begin)
         with redis_errors(settings.redis, "SFMC_REDIS_URL"):
             for found in scan.run():

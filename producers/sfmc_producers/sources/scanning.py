@@ -171,8 +171,12 @@ class Scan:
         return self._since is not None and changed_at is not None and changed_at < self._since
 
 
-def submit_with(intake: Intake) -> Take:
-    """Submit each arrival through this intake."""
+def submit_with(intake: Intake, *, is_only: bool = False) -> Take:
+    """Submit each arrival through this intake.
+
+    What starts nothing, and needs newer definitions to be called so, waits for them where the scan `is_only`: no other
+    one comes for it.
+    """
 
     def take(arrival: Arrival) -> "Found | Held | Literal['known', 'unmatched']":
         taken = intake.take_arrival(arrival)
@@ -185,7 +189,8 @@ def submit_with(intake: Intake) -> Take:
             key, mid = (routing.customer_key, routing.mid) if isinstance(routing, Routed) else ("", "")
             return Found("refused", arrival.file, key, mid, text="; ".join(taken.problems))
         if not isinstance(taken.routing, Routed):
-            return "unmatched"
+            is_open = is_only and taken.recorded is None and intake.is_list_new(arrival)
+            return Held("it waits for newer definitions", is_under_way=True) if is_open else "unmatched"
         target = taken.routing
         if not taken.is_new:
             return "known"

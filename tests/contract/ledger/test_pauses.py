@@ -5,12 +5,14 @@ import pytest
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.arguments import scope_arguments
 from sfmc_import.ledger.keys import Keys
+from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.operator_keys import PAUSED, PAUSES
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.states import NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, HOUR, KEY, MID, Scenario
 
 SPELLED = KEY.replace("D", "d")
+SEEN = LedgerSettings().seen_ttl
 SCOPES = ("all", f"mid:{MID}", f"key:{MID}:{KEY}")
 
 
@@ -314,6 +316,45 @@ def test_a_pause_that_was_seen_to_be_over_does_not_hold_again_when_the_clock_goe
     assert isinstance(scenario.claim("b"), StartNow)
     reader = LedgerReader(scenario.world.client, scenario.world.keys)
     assert not reader.pauses().said
+
+
+@pytest.mark.parametrize("sees", ["sweep", "claim"])
+def test_a_pause_that_has_been_over_for_as_long_as_files_are_remembered_is_forgotten(scenario: Scenario, sees: str):
+    scenario.ledger.pause("all", "ann", "new columns", scenario.world.now_ms() / 1000 + HOUR)
+    scenario.ledger.pause(f"mid:{MID}", "ann", "without an end", None)
+    kept = []
+    scenario.arrives("a", key="Other")
+    for seconds in (HOUR, SEEN - 1, 1):
+        scenario.world.advance(seconds)
+        scenario.ledger.due(10, 60) if sees == "sweep" else scenario.claim("a")
+        found = scenario.world.client.hkeys(scenario.ledger.keys.name_of(PAUSES))
+        kept.append(sorted(name.decode() for name in found))
+
+    assert kept == [["all", f"mid:{MID}"], ["all", f"mid:{MID}"], [f"mid:{MID}"]]
+
+
+def test_a_pause_whose_end_was_not_seen_is_over_before_it_is_forgotten(scenario: Scenario):
+    scenario.ledger.pause("all", "ann", "new columns", scenario.world.now_ms() / 1000 + HOUR)
+    scenario.world.advance(HOUR + SEEN)
+    scenario.ledger.due(10, 60)
+    seen = scenario.world.client.hget(scenario.ledger.keys.name_of(PAUSES), "all")
+    scenario.ledger.due(10, 60)
+
+    assert (b'"over":true' in seen, scenario.ledger.lift_pause("all", "ann", None)) == (True, False)
+
+
+@pytest.mark.parametrize(("lasts", "decision"), [(HOUR, StartNow), (None, NotYet)])
+def test_a_clock_that_was_ahead_for_a_moment_has_ended_a_pause_with_an_end_and_no_other(
+    scenario: Scenario, lasts: int | None, decision: type
+):
+    until = None if lasts is None else scenario.world.now_ms() / 1000 + lasts
+    scenario.ledger.pause("all", "ann", "new columns", until)
+    scenario.world.advance(2 * HOUR)
+    scenario.ledger.due(10, 60)
+    scenario.world.advance(-2 * HOUR)
+    scenario.arrives("a")
+
+    assert isinstance(scenario.claim("a"), decision)
 
 
 def test_a_pause_that_is_not_over_is_not_written_anew_by_who_sees_it(scenario: Scenario):

@@ -43,6 +43,31 @@ def test_a_failed_request_is_replayed_once_however_often_the_form_is_sent(world:
     assert requests.show(world.access, new).replays == found["failed"]
 
 
+def test_what_is_being_replayed_is_replayed_once_more_with_a_reason_and_the_page_names_the_replay(
+    world: World, found: dict[str, str]
+) -> None:
+    again = actions.replay(world.access, found["failed"], "ann").new_request_id
+    person = world.person("operator")
+    path = f"/request/replay?id={found['failed']}"
+
+    assert f"It was replayed as request {again}, which is accepted." in person.see(path).text
+    assert person.send(path, {}).status_code == 422
+    assert "This is the new request." in confirmed(person, path, reason="both are needed")
+
+
+def test_a_form_from_before_another_replay_replays_nothing_more(world: World, found: dict[str, str]) -> None:
+    person = world.person("operator")
+    path = f"/request/replay?id={found['failed']}"
+    page = person.see(path).text
+    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.partition("<main")[2]))
+    again = actions.replay(world.access, found["failed"], "ann").new_request_id
+    answer = person.ask("POST", path, data=hidden | {"reason": "once more"})
+
+    assert answer.status_code == 409
+    assert f"was replayed as request {again}, and nothing was done" in answer.text
+    assert requests.show(world.access, found["failed"]).replayed_by == again
+
+
 def test_an_imported_file_is_replayed_only_with_a_reason_and_the_page_says_that_it_is_imported_again(
     world: World, found: dict[str, str]
 ) -> None:

@@ -96,6 +96,49 @@ def test_a_replayed_message_may_be_returned_as_often_as_a_new_one(raw, delivery)
     assert json.loads(raw.rpop("imports"))["headers"] == {"task": "t"}
 
 
+class Repeating:
+    """A connection that loses the first reply to each script, and so sends it again."""
+
+    def __init__(self, client):
+        self._client = client
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    def register_script(self, text):
+        script = self._client.register_script(text)
+
+        def called(**arguments):
+            script(**arguments)
+            return script(**arguments)
+
+        return called
+
+
+@pytest.mark.parametrize(("act", "queued"), [(dead_letters.replay, [BYTES]), (dead_letters.delete, [])])
+def test_who_has_taken_a_letter_reads_so_also_where_the_first_reply_was_lost(raw, delivery, act, queued):
+    letter_id, said = dead_letter(raw, delivery), {"done": "taken", "operator": "ann"}
+
+    act(Repeating(raw), KEYS, letter_id, said=said)
+
+    assert raw.lrange("imports", 0, -1) == queued
+    assert dead_letters.became(raw, KEYS, letter_id) == said
+
+
+def test_of_two_who_say_the_same_of_a_letter_one_has_taken_it(raw, delivery):
+    letter_id, said = dead_letter(raw, delivery), {"done": "deleted", "operator": "ann"}
+
+    class Overtaken(Repeating):
+        """Another with the same words is faster."""
+
+        def register_script(self, text):
+            dead_letters.delete(self._client, KEYS, letter_id, said)
+            return self._client.register_script(text)
+
+    with pytest.raises(dead_letters.DeadLetterNotFoundError):
+        dead_letters.delete(Overtaken(raw), KEYS, letter_id, said)
+
+
 def test_a_dropped_letter_is_gone(raw, delivery):
     letter_id = dead_letter(raw, delivery)
 

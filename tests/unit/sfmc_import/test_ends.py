@@ -77,6 +77,13 @@ def test_other_codes_are_replayed_and_what_was_imported_since_only_by_force() ->
     assert actions("rejected", "43010", is_imported=True) == ("start", "settle")
 
 
+def test_what_is_being_replayed_is_replayed_once_more_only_by_force() -> None:
+    assert actions("import_failed", is_replayed=True) == ("replay --force", "settle")
+    assert actions("not_started", is_replayed=True) == ("replay --force", "resolve")
+    assert actions("cancelled", is_replayed=True) == ("replay --force",)
+    assert actions("rejected", "43010", is_replayed=True) == ("start", "settle")
+
+
 @pytest.mark.parametrize("state", [*TERMINAL, *UNFINISHED, NOT_STARTED])
 def test_each_action_has_a_command(state: str) -> None:
     assert all(commands([name], SUBJECT) for name in actions(state))

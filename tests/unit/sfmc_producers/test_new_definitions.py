@@ -182,6 +182,44 @@ def test_a_scan_looks_among_newer_definitions_and_does_not_end_for_those_that_st
     assert take(arrival("y.csv")).customer_key == "Y"
 
 
+def test_a_scan_calls_no_file_unrouted_by_older_definitions_and_the_next_one_does_by_newer_ones(unit):
+    unit.clock.now += 5
+    take = submit_with(unit.intake)
+    take(arrival("a.csv"))
+    unit.clock.now += 0.5
+    first, early = take(arrival("b.csv")), list(unit.reported)
+    unit.clock.now += 0.6
+
+    assert (first, early) == ("unmatched", [("unrouted", "a.csv")])
+    assert take(arrival("b.csv")) == "unmatched"
+    assert ("unrouted", "b.csv") in unit.reported
+
+
+def test_a_scan_that_is_the_only_one_asks_again_until_newer_definitions_have_said_it(unit):
+    unit.clock.now += 5
+    take = submit_with(unit.intake, is_only=True)
+    take(arrival("a.csv"))
+    unit.clock.now += 0.5
+    unit.define("Y", "y.csv")
+    held = [take(arrival(name)) for name in ("b.csv", "y.csv")]
+    unit.clock.now += 0.6
+
+    assert [each.is_under_way for each in held] == [True, True]
+    assert take(arrival("b.csv")) == "unmatched"
+    assert take(arrival("y.csv")).customer_key == "Y"
+    assert unit.reported == [("unrouted", "a.csv"), ("unrouted", "b.csv")]
+
+
+@pytest.mark.parametrize("is_only", [False, True])
+def test_a_scan_goes_on_where_definitions_cannot_be_read_anew_and_calls_no_file_unrouted(unit, is_only):
+    unit.clock.now += 5
+    unit.cloud.fail("definitions", NotApplied("connection", "away"), times=9)
+    take = submit_with(unit.intake, is_only=is_only)
+
+    assert [take(arrival("y.csv")), take(arrival("x.csv"))] == ["unmatched", "known"]
+    assert unit.reported == []
+
+
 def test_a_file_is_refused_only_by_how_its_definition_reads_it_now(unit):
     unit.intake.take(arrival("checked.1", b"id\n1\n"))
     unit.describing.columns = ("email",)

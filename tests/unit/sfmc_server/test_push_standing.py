@@ -65,6 +65,17 @@ def test_a_file_that_waits_for_newer_definitions_is_posted_again_and_is_no_troub
     assert (answer.status_code, state) == (503, "watched")
 
 
+def test_a_file_that_waits_for_newer_definitions_of_the_unit_that_its_event_names_is_no_trouble() -> None:
+    event = posts.cloudevent("a.txt")
+    event["data"]["mid"] = "510009999"
+    with pushing(clock=lambda: 0.0) as push:
+        push.client.list_age = 0.5
+        answer = push.post(event, content_type="application/cloudevents+json")
+        state = said(push)["state"]
+
+    assert (answer.status_code, state) == (503, "watched")
+
+
 class NoSender(Verifier):
     """Knows no sender."""
 

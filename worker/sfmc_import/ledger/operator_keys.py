@@ -54,7 +54,8 @@ PAUSES = Key(
             " it is for, `free` those that were resumed",
         ),
     ),
-    meaning="What operators have paused. Bounded: one field for each pause, until it is lifted.",
+    meaning="What operators have paused. Bounded: one field for each pause, until it is"
+    " lifted, or has been over for `seen_ttl`.",
 )
 PAUSED = Key(
     name="paused",

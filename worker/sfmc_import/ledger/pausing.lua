@@ -12,9 +12,14 @@ local function as_set(text)
   return string.sub(text, 1, #OVER) == OVER and '{' .. string.sub(text, #OVER + 1) or text
 end
 
--- Whoever sees that a pause is over writes it down: it does not hold again when the clock of Redis goes back.
+-- Whoever sees that a pause is over writes it down: it does not hold again when the clock of Redis goes back. One that
+-- has been over for long is forgotten: each claim and each sweep reads all of them.
 local function with_its_end(scope, text)
   local pause = cjson.decode(text)
+  if pause.over and pause['until'] + cfg.seen_ttl <= now then
+    redis.call('HDEL', pauses_key(), scope)
+    return
+  end
   if pause.over or lasts(text) then return text end
   local over = OVER .. string.sub(text, 2)
   redis.call('HSET', pauses_key(), scope, over)

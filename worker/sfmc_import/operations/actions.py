@@ -18,7 +18,7 @@ from sfmc_import.operations.pausing import pauses
 from sfmc_import.operations.requests import life, no_request, read_views
 from sfmc_import.operations.views import ActionView, PauseView, ResumedView, scope_of, time_of
 from sfmc_import.request import GoneOnError, StartRequest, id_problem
-from sfmc_import.states import AS_EXPECTED, COMPLETED, UNFINISHED, Seen
+from sfmc_import.states import AS_EXPECTED, NOT_IN_VAIN, UNFINISHED, Seen
 
 __all__ = ["MAX_TEXT", "cancel", "force", "pause", "pauses", "replay", "resume", "scope_of", "settle"]
 
@@ -98,7 +98,6 @@ def replay(
     where it has not ended, its start is unknown, or it was imported, or replayed by a request that may import it, and
     `force` is not given; InvalidError for `force` without a reason.
     """
-    _check_force(reason, force=force)
     _check_id(new_id)
     old = access.ledger().load(request_id)
     if old is None:
@@ -109,6 +108,7 @@ def replay(
         if confirms:
             access.ledger().confirm([new_id])
         return done
+    _check_force(reason, force=force)
     seen = _check_replay(access, request_id, force=force)
     _record(access, _again(old, str(done.new_request_id), operator, reason, force=force), seen, confirms=confirms)
     return done
@@ -185,7 +185,7 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> Seen:
 
 def _check_gone_on(access: ReadAccess, request_id: str, record: Mapping[str, Any], again: str) -> None:
     """Raise ConflictError where something has come of a request since its end: `again` is its newest replay."""
-    came = str((access.reader.request(again) or {}).get("state")) if again else ""
+    came = (access.reader.request(again) or {}).get("state") if again else None
     if record.get("settled_by"):
         text = f"is settled: request {record['settled_by']} has imported its file since"
         advice = _by_force("imports once more what lies there under its name", request_id)
@@ -195,7 +195,7 @@ def _check_gone_on(access: ReadAccess, request_id: str, record: Mapping[str, Any
     elif newer := record.get("newer_import"):
         text = f"has an older file: request {newer} has imported a newer file of its name since"
         advice = _by_force("imports what lies there under this name now", request_id)
-    elif came in {*UNFINISHED, *COMPLETED, "start_unknown", "follow_timed_out"}:
+    elif came in NOT_IN_VAIN:
         text = f"was replayed as request {again}, which is {came}"
         advice = _by_force("replays it once more", request_id)
     else:

@@ -446,7 +446,7 @@ def replay_dead_letter(access: ReadAccess, letter_id: str, operator: str, queue:
     # The queue of a letter is a whole key already, and what a source set aside goes back to it with its id.
     target = None if queue in {None, view.queue} else access.broker_keys.queue(str(queue))
     said = messages.doing("replayed", operator[:MAX_TEXT], view, queue or view.queue)
-    with _letter_errors(access, letter_id):
+    with _letter_errors(access, letter_id, says=True):
         letters.replay(access.broker, access.broker_keys, letter_id, target, said)
     return _done(access, said)
 
@@ -455,7 +455,7 @@ def delete_dead_letter(access: ReadAccess, letter_id: str, operator: str) -> Don
     """Delete a message for ever; raises NotFoundError."""
     view = dead_letter(access, letter_id, says=True)
     said = messages.doing("deleted", operator[:MAX_TEXT], view, view.queue)
-    with _letter_errors(access, letter_id):
+    with _letter_errors(access, letter_id, says=True):
         letters.delete(access.broker, access.broker_keys, letter_id, said)
     return _done(access, said)
 

@@ -13,7 +13,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import REPLAYS
 from sfmc_import.operations import actions, knowing, listing
 from sfmc_import.operations.errors import InvalidError, OperationError
-from sfmc_import.operations.views import ReplaysView
+from sfmc_import.operations.views import ReplaysView, RequestView
 
 ANOTHER_BODY, OWN_KEY = "the Idempotency-Key was used with another body", "give each call a key of its own"
 NAMES = "urn:sfmc-import:replay:"
@@ -29,14 +29,15 @@ class Call:
 
 
 class _Found(NamedTuple):
-    """The requests of a filter: those to be replayed, and those that a later import makes a replay wrong for."""
+    """The requests of a filter: those to be replayed, and those that a later import or replay makes that wrong for."""
 
     ids: list[str]
     settled: list[str]
     imported: list[str]
+    replayed: list[str]
 
     def shown(self) -> dict[str, list[str]]:
-        return {"request_ids": self.ids, "settled": self.settled, "imported": self.imported}
+        return {"request_ids": self.ids, "settled": self.settled, "imported": self.imported, "replayed": self.replayed}
 
 
 class KeyReusedError(InvalidError):
@@ -53,7 +54,7 @@ def id_of(operator: str, key: str, request_id: str) -> str:
 
 
 def counted(access: ReadAccess, wanted: listing.Filter, limit: int) -> ReplaysView:
-    """Say which requests would be replayed, and which not because of a later import."""
+    """Say which requests would be replayed, and which not because of a later import or another replay."""
     found = _found(access, wanted, limit)
     hint = _hint(access, wanted, found)
     return ReplaysView(dry_run=True, count=len(found.ids), new_request_ids=[], hint=hint, **found.shown())
@@ -111,7 +112,7 @@ def _noted(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -
     noted = orjson.loads(found)
     if noted["asked"] != asked:
         raise KeyReusedError(ANOTHER_BODY, OWN_KEY)
-    return _Found(noted["ids"], noted.get("settled", []), noted.get("imported", []))
+    return _Found(noted["ids"], noted.get("settled", []), noted.get("imported", []), noted.get("replayed", []))
 
 
 def _name(access: ReadAccess, call: Call) -> str:
@@ -120,11 +121,18 @@ def _name(access: ReadAccess, call: Call) -> str:
 
 
 def _found(access: ReadAccess, wanted: listing.Filter, limit: int) -> _Found:
-    found = _Found([], [], [])
+    found = _Found([], [], [], [])
     for each in listing.requests(access, wanted, limit=limit).items:
-        left_out = found.imported if each.newer_import else found.ids
-        (found.settled if each.is_settled else left_out).append(each.request_id)
+        _place_of(each, found).append(each.request_id)
     return found
+
+
+def _place_of(view: RequestView, found: _Found) -> list[str]:
+    if view.is_settled:
+        return found.settled
+    if view.newer_import:
+        return found.imported
+    return found.replayed if view.is_replayed else found.ids
 
 
 def _replayed(access: ReadAccess, request_id: str, call: Call) -> str | None:

@@ -39,6 +39,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9 ._-]+")
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
+Row = tuple[str, Mapping[str, Any], float | None]
+"""A request as it is read: id, record and the next time in ms."""
+
 MAX_WHY = 400
 """Characters of why a request ended, in a list."""
 
@@ -150,6 +153,9 @@ SETTLED = (
 SETTLED_BY_HAND = "nothing: an operator has said that it is dealt with"
 """What is to do about a request that an operator has settled."""
 
+REPLAYED = "look at request {} in its place: it replays this one"
+"""What is to do about a request whose replay has not come to nothing."""
+
 NEWER = (
     "look whether rows of this file are missing, and let the sender send them again: a newer file of its name was"
     " imported since, and nothing proves that it had the same rows; a replay imports what lies there under the name now"
@@ -164,7 +170,10 @@ def _with_reason(view: RequestView, data: Mapping[str, Any]) -> RequestView:
         return view.model_copy(update=said | {"advice": SETTLED if view.settled_by else SETTLED_BY_HAND})
     is_imported = view.newer_import is not None
     advice = NEWER if is_imported else advice_for_end(view.state, code)
-    todo = {"advice": advice, "next": list(actions(view.state, code, is_imported=is_imported))}
+    if view.is_replayed and not is_imported:
+        advice = REPLAYED.format(view.replayed_by)
+    gone_on = {"is_imported": is_imported, "is_replayed": view.is_replayed}
+    todo = {"advice": advice, "next": list(actions(view.state, code, **gone_on))}
     return view.model_copy(update=said | todo)
 
 
@@ -235,7 +244,8 @@ def _read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestV
             pipe.zscore(keys.due, request_id)
         answers = pipe.execute()
     rows = zip(request_ids, answers[::2], answers[1::2], strict=True)
-    found = [(request_id, REQUEST.read(record), due) for request_id, record, due in rows if b"state" in record]
+    read = [(request_id, REQUEST.read(record), due) for request_id, record, due in rows if b"state" in record]
+    found = _with_replays(access, read)
     held = pausing.holders(access, [record for _, record, _ in found])
     views = [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
     views = with_workers(access, views, [(record, due) for _, record, due in found])
@@ -243,6 +253,19 @@ def _read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestV
     views = with_ends_of_budgets(views, access.settings.time_zone)
     said = said_of_processes(access, _with_advice(access, views))
     return with_reasons(access, [with_pause(each) for each in said])
+
+
+def _with_replays(access: ReadAccess, rows: Sequence[Row]) -> list[Row]:
+    """Add to each record the state of its newest replay; None where there is none, or it is gone."""
+    ids = list({record["replayed_by"] for _, record, _ in rows if record.get("replayed_by")})
+    if not ids:
+        return list(rows)
+    with redis_errors(), access.client.pipeline(transaction=False) as pipe:
+        for request_id in ids:
+            pipe.hget(access.keys.request(request_id), "state")
+        states = [None if state is None else state.decode() for state in pipe.execute()]
+    known = dict(zip(ids, states, strict=True))
+    return [(name, {**record, "replay_state": known.get(record.get("replayed_by"))}, due) for name, record, due in rows]
 
 
 def _confirmed_first(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:

@@ -12,7 +12,7 @@ from sfmc_import.ends import actions
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.redaction import hidden_in
 from sfmc_import.request import is_mid, plain_mid
-from sfmc_import.states import UNFINISHED
+from sfmc_import.states import NOT_IN_VAIN, UNFINISHED
 from sfmc_import.waiting import Waiting
 
 
@@ -164,7 +164,7 @@ class RequestView(View):
     about it, or about what keeps it waiting. `settled_by` is the newer request after whose import nothing of this one
     can be missing, or `settled_operator` who said that it is dealt with and `settled_reason` why; `newer_import` is the
     newest that has imported another file of the same name since, `replayed_by` the newest request with which it was
-    asked for again. `worker` is the one that has it now.
+    asked for again, in the state `replay_state`. `worker` is the one that has it now.
     """
 
     request_id: str
@@ -184,6 +184,7 @@ class RequestView(View):
     reason: str | None = None
     replays: str | None = None
     replayed_by: str | None = None
+    replay_state: str | None = None
     not_before: Time | None = None
     expires: Time | None = None
     reply_to: str | None = None
@@ -207,6 +208,11 @@ class RequestView(View):
     def is_settled(self) -> bool:
         """Tell whether its bad end needs no person any more."""
         return self.settled_by is not None or self.settled_operator is not None
+
+    @property
+    def is_replayed(self) -> bool:
+        """Tell whether a replay of it is under way, or may have imported its file."""
+        return self.replay_state in NOT_IN_VAIN
 
 
 class ActionView(View):
@@ -333,7 +339,8 @@ class ExplainedView(View):
 class ReplaysView(View):
     """Which requests were, or would be, replayed.
 
-    Left out are those that are `settled`, and those of `imported` files: a newer file of their name was imported since.
+    Left out are those that are `settled`, those of `imported` files: a newer file of their name was imported since, and
+    those that are `replayed`: a replay is under way, or may have imported their file.
     `hint` says why there is none, where the filter names what is not known here.
     """
 
@@ -343,12 +350,14 @@ class ReplaysView(View):
     new_request_ids: list[str]
     settled: list[str] = []
     imported: list[str] = []
+    replayed: list[str] = []
     hint: str | None = None
 
 
 _PLAIN = (
     *("asked_key", "object_id", "source", "event_id", "reason", "task_id", "soap_request_id", "import_status"),
     *("reply_to", "reply_queue", "held_by", "settled_by", "settled_operator", "settled_reason", "replayed_by"),
+    "replay_state",
 )
 
 
@@ -385,7 +394,8 @@ def request_view(
 def _next(record: Mapping[str, Any], waiting: Waiting | None, pause: PauseView | None) -> list[str]:
     is_paused = waiting is not None and (waiting.reason == "paused" or pause is not None)
     is_settled = not {"settled_by", "settled_operator"}.isdisjoint(record)
-    found = actions(record["state"], is_settled=is_settled, is_imported="newer_import" in record)
+    gone_on = {"is_imported": "newer_import" in record, "is_replayed": record.get("replay_state") in NOT_IN_VAIN}
+    found = actions(record["state"], None, is_settled=is_settled, **gone_on)
     if is_paused and "pause" in found:
         return ["resume", *(each for each in found if each != "pause")]
     return list(found)

@@ -67,6 +67,9 @@ def _of_replay(view: RequestView) -> list[str]:
         since = f"Request {view.newer_import} has imported a newer file of this name since."
         now = "What lies there under this name now is imported, not the file of this request; also inside the window."
         return [since, *said, now]
+    if view.is_replayed:
+        since = f"It was replayed as request {view.replayed_by}, which is {view.replay_state}."
+        return [since, *said, "So its file may be imported twice, inside the window too (force)."]
     if _needs_force(view):
         return [*said, "The file is imported again although it was imported, inside the window too (force)."]
     return [*said, "It waits like any other: for a pause, the window, and other requests of the definition."]
@@ -179,10 +182,8 @@ def act(ask: Ask) -> Shown | Moved:
     """Do it, unless the request has moved on since the form was shown; what is not valid is asked for again."""
     ask.check_operator()
     action, view = _action(ask), requests.show(ask.access, ask.given("id") or "")
-    if ask.form.get("seen") != seen(view):
-        text = f"request {view.request_id} has moved on: it is {view.state} now, and nothing was done"
-        raise ConflictError(text, "look at it again", view.state)
-    _check_fits(ask, view)
+    if not _is_done(ask, view):
+        _check_seen(ask, view)
     try:
         return action.run(ask, view)
     except OperationError as error:
@@ -194,6 +195,20 @@ def act(ask: Ask) -> Shown | Moved:
         if error.advice is not resolving.UNCHECKED:
             raise
         return _asked(ask, view, mistakes.of_error(error, "unchecked"), mistakes.status_of(error))
+
+
+def _is_done(ask: Ask, view: RequestView) -> bool:
+    """Tell whether this form has replayed the request already, and comes once more."""
+    made = ask.access.reader.request(once(ask)) if ask.path["action"] == "replay" else None
+    return made is not None and made.get("replays") == view.request_id
+
+
+def _check_seen(ask: Ask, view: RequestView) -> None:
+    if ask.form.get("seen") != seen(view):
+        now = f"was replayed as request {view.replayed_by}" if view.is_replayed else f"is {view.state} now"
+        text = f"request {view.request_id} has moved on: it {now}, and nothing was done"
+        raise ConflictError(text, "look at it again", view.state)
+    _check_fits(ask, view)
 
 
 def _action(ask: Ask) -> Action:
@@ -210,8 +225,9 @@ def _check_fits(ask: Ask, view: RequestView) -> None:
 
 
 def seen(view: RequestView) -> str:
-    """Give what of a request a person saw when a form was shown."""
-    return f"{view.state} {view.since.timestamp() if view.since else 0:.3f}"
+    """Give what of a request a person saw when a form was shown, and that nothing had come of it since its end."""
+    forced = " force" if _needs_force(view) else ""
+    return f"{view.state} {view.since.timestamp() if view.since else 0:.3f}{forced}"
 
 
 def once(ask: Ask) -> str:
