@@ -18,6 +18,8 @@ from sfmc_import.runs import Accepted, Definition, Run
 from sfmc_import.thread_use import ThreadUse
 
 Q = TypeVar("Q")
+"""What is asked for: the CustomerKey of a definition, or a tuple of one and of what its answer depends on."""
+
 A = TypeVar("A")
 
 MOST = 100
@@ -26,6 +28,10 @@ REST_SECONDS = 60.0
 """How long every question goes alone after a batch that was not answered as it should be."""
 SOON_SECONDS = 5.0
 """A batch that failed within this time is asked again one by one; after more, its failure is the answer."""
+SLOW_SECONDS = 600.0
+"""How long a definition goes alone after a failure that took more than SOON_SECONDS, unless it is answered."""
+MOST_SLOW = 10_000
+"""Definitions of a business unit that are remembered for a failure that took long."""
 
 log = structlog.get_logger(__name__)
 
@@ -64,12 +70,18 @@ class _Lane(Generic[Q, A]):
     under_way: int = 0
     newest: float = float("-inf")
     rests_until: float = float("-inf")
+    slow: dict[object, float] = field(default_factory=dict)
+
+
+def _definition(question: object) -> object:
+    return question[0] if isinstance(question, tuple) else question
 
 
 class Gatherer(Generic[Q, A]):
     """Asks for many threads; a question that comes alone goes at once.
 
-    `many` answers several questions of a business unit in one call, or refuses; what it leaves out is asked alone.
+    `many` answers several questions of a business unit in one call, or refuses; what it leaves out is asked alone. So
+    is, for a while, each definition of a call that failed after a long time: one of them may make all others wait.
     A thread waits at most `longest` seconds for the batch of another.
     """
 
@@ -95,12 +107,10 @@ class Gatherer(Generic[Q, A]):
         """Give the answer to a question that is sent after this call began."""
         with self._changed:
             lane = self._lanes.setdefault(mid, _Lane())
-            if self._clock() < lane.rests_until:
-                batch = None
-            else:
-                batch, leads = self._join(lane, question)
+            goes_alone = max(lane.rests_until, lane.slow.get(_definition(question), 0.0)) > self._clock()
+            batch, leads = (None, False) if goes_alone else self._join(lane, question)
         if batch is None:
-            return self._one(mid, question)
+            return self._ask_alone(mid, lane, question)
         if leads:
             self._send(mid, lane, batch)
         elif not batch.done.wait(self._longest):
@@ -157,15 +167,37 @@ class Gatherer(Generic[Q, A]):
 
     def _asked(self, mid: str, lane: _Lane[Q, A], questions: Sequence[Q]) -> Mapping[Q, A | Refusal]:
         if len(questions) == 1:
-            return {questions[0]: self._one(mid, questions[0])}
+            return {questions[0]: self._ask_alone(mid, lane, questions[0])}
         begun = self._clock()
         found = self._many(mid, questions)
         if isinstance(found, Mapping):
             return found
-        if is_account_wide(found) or self._clock() - begun > SOON_SECONDS:
+        if is_account_wide(found):
+            return dict.fromkeys(questions, found)
+        if self._clock() - begun > SOON_SECONDS:
+            self._note_slow(lane, questions)
             return dict.fromkeys(questions, found)
         self._rest(mid, lane, found, len(questions))
         return {}
+
+    def _ask_alone(self, mid: str, lane: _Lane[Q, A], question: Q) -> A | Refusal:
+        begun = self._clock()
+        answer = self._one(mid, question)
+        if not isinstance(answer, Fault):
+            with self._changed:
+                lane.slow.pop(_definition(question), None)
+        elif not is_account_wide(answer) and self._clock() - begun > SOON_SECONDS:
+            self._note_slow(lane, [question])
+        return answer
+
+    def _note_slow(self, lane: _Lane[Q, A], questions: Sequence[Q]) -> None:
+        with self._changed:
+            until = self._clock() + SLOW_SECONDS
+            for each in map(_definition, questions):
+                lane.slow.pop(each, None)
+                lane.slow[each] = until
+            while len(lane.slow) > MOST_SLOW:
+                del lane.slow[next(iter(lane.slow))]
 
     def _answer(self, mid: str, lane: _Lane[Q, A], batch: _Batch[Q, A], question: Q) -> A | Refusal:
         if question in batch.answers:

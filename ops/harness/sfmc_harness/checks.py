@@ -125,6 +125,7 @@ def steps() -> list[Step]:
         *(schema_step(schema, patterns) for schema, patterns in SCHEMAS.items()),
         *unix_only_steps(),
         *linux_only_steps(),
+        tool("fragments of the changelog", "towncrier", "build", "--draft", "--version", "0"),
         tool("import contracts", "lint-imports", "--no-logo"),
         tool("types", "mypy"),
     ]

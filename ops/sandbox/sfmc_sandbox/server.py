@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -29,6 +29,7 @@ def make_app(sandbox: Sandbox) -> Starlette:
         sandbox.stop()
 
     refusals = {**dict.fromkeys(control.CONTROL_ERRORS, control.refuse), BodyRefusedError: _body_refused}
+    refusals[ClientDisconnect] = _is_gone
     around = [Middleware(QuietEnd), Middleware(Dated, clock=sandbox.clock)]
     around.append(Middleware(ControlGuard, allowed=sandbox.settings.allowed_hosts))
     app = Starlette(routes=_routes(), lifespan=life, exception_handlers=refusals, middleware=around)
@@ -40,6 +41,12 @@ async def _body_refused(request: Request, problem: Exception) -> Response:
     del request
     assert isinstance(problem, BodyRefusedError)
     return Response(problem.text, problem.status, media_type="text/plain")
+
+
+async def _is_gone(request: Request, problem: Exception) -> Response:
+    """Answer a caller that went while its body came: it reads nothing any more."""
+    del request, problem
+    return Response(status_code=400)
 
 
 def _routes() -> list[Route]:

@@ -26,6 +26,17 @@ def test_it_ends_cleanly_after_a_signal(sign: int, code: int) -> None:
     assert not [line for line in sandbox.errors if "Traceback" in line]
 
 
+def test_callers_that_go_while_their_body_comes_are_no_error() -> None:
+    sandbox = SandboxProcess().start()
+    for path in ("/Service.asmx", "/v2/token", "/_sandbox/faults"):
+        for length in ("Content-Length: 9", "Transfer-Encoding: chunked"):
+            with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2]))) as connection:
+                connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode())
+    assert sandbox.control.performs("any") == []
+    assert sandbox.stop() == 0
+    assert not [line for line in sandbox.errors if "Traceback" in line]
+
+
 def test_it_ends_within_its_grace_while_a_call_hangs() -> None:
     with SandboxProcess() as sandbox:
         sandbox.control.define("daily")

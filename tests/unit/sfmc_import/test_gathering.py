@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from sfmc_import.faults import NotApplied, Rejected
-from sfmc_import.gathering import MOST, REST_SECONDS, SOON_SECONDS, GatheringMarketingCloud, Pace
+from sfmc_import.gathering import MOST, REST_SECONDS, SLOW_SECONDS, SOON_SECONDS, GatheringMarketingCloud, Pace
 from sfmc_import.request import fold_key
 from sfmc_import.runs import Definition, Run
 from sfmc_import.thread_use import ThreadUse
@@ -261,6 +261,62 @@ def test_a_batch_that_fails_late_is_not_repeated():
     with asked_together(service, keys(2), cloud) as answers:
         assert answers == [fault] * 2
     assert service.alone == []
+
+
+class OneHangs(Batching):
+    """A question about k0 takes long and then fails, alone or with others."""
+
+    def __init__(self, clock: Hands) -> None:
+        super().__init__("held", *keys(3))
+        self.clock = clock
+
+    def late(self):
+        self.clock.now += SOON_SECONDS + 1
+        return NotApplied("read_timeout", "…")
+
+    def definition(self, mid, customer_key):
+        found = super().definition(mid, customer_key)
+        return self.late() if customer_key == "k0" else found
+
+    def definitions_of(self, mid, customer_keys):
+        found = super().definitions_of(mid, customer_keys)
+        return self.late() if "k0" in customer_keys else found
+
+
+def is_answered(answer) -> bool:
+    return isinstance(answer, Definition)
+
+
+def test_after_a_batch_that_failed_late_each_of_its_definitions_goes_alone_until_it_is_answered():
+    clock = Hands()
+    service = OneHangs(clock)
+    cloud = GatheringMarketingCloud(service, service, PATIENT, 60.0, clock)
+    with asked_together(service, keys(3), cloud):
+        service.calls.clear()
+        service.batches.clear()
+    again = [is_answered(cloud.definition(MID, key)) for key in keys(3)]
+    assert (again, service.alone, service.batches) == ([False, True, True], keys(3), [])
+
+    service.gate.clear()
+    service.calls.clear()
+    with asked_together(service, ["k1", "k2"], cloud) as answers:
+        assert [each.customer_key for each in answers] == ["k1", "k2"]
+    assert (len(service.batches), service.alone) == (1, [])
+
+
+def test_a_definition_that_goes_on_failing_late_goes_on_alone_and_one_that_did_long_ago_does_not():
+    clock = Hands()
+    service = OneHangs(clock)
+    cloud = GatheringMarketingCloud(service, service, PATIENT, 60.0, clock)
+    cloud.definition(MID, "k0")
+    for _ in range(2):
+        clock.now += SLOW_SECONDS - SOON_SECONDS - 2
+        assert not is_answered(cloud.definition(MID, "k0"))
+    assert service.batches == []
+
+    clock.now += SLOW_SECONDS
+    with asked_together(service, keys(2), cloud):
+        assert len(service.batches) == 1
 
 
 def test_batches_are_tried_again_after_a_rest():
