@@ -287,36 +287,44 @@ def is_answered(answer) -> bool:
     return isinstance(answer, Definition)
 
 
+def asked_beside_a_call(service: Batching, cloud: GatheringMarketingCloud, key: str):
+    """Ask while another call is under way, behind which a question waits that is to go with others."""
+    service.calls.clear()
+    service.gate.clear()
+    with ThreadPoolExecutor(2) as threads:
+        threads.submit(cloud.definition, MID, "held")
+        eventually(lambda: service.calls, within=60, description="a call is under way")
+        asked = threads.submit(cloud.definition, MID, key)
+        waits = lambda: cloud.definitions_asked.waiting(MID) == 1  # noqa: E731
+        eventually(lambda: asked.done() or waits(), within=60, description="it is answered, or waits")
+        is_alone = asked.done()
+        service.gate.set()
+        return is_alone, is_answered(asked.result())
+
+
 def test_after_a_batch_that_failed_late_each_of_its_definitions_goes_alone_until_it_is_answered():
     clock = Hands()
     service = OneHangs(clock)
     cloud = GatheringMarketingCloud(service, service, PATIENT, 60.0, clock)
     with asked_together(service, keys(3), cloud):
-        service.calls.clear()
-        service.batches.clear()
-    again = [is_answered(cloud.definition(MID, key)) for key in keys(3)]
-    assert (again, service.alone, service.batches) == ([False, True, True], keys(3), [])
+        pass
 
-    service.gate.clear()
-    service.calls.clear()
-    with asked_together(service, ["k1", "k2"], cloud) as answers:
-        assert [each.customer_key for each in answers] == ["k1", "k2"]
-    assert (len(service.batches), service.alone) == (1, [])
+    assert asked_beside_a_call(service, cloud, "k1") == (True, True)
+    assert asked_beside_a_call(service, cloud, "k1") == (False, True)
+    assert [asked_beside_a_call(service, cloud, "k0") for _ in range(2)] == [(True, False)] * 2
 
 
-def test_a_definition_that_goes_on_failing_late_goes_on_alone_and_one_that_did_long_ago_does_not():
+def test_a_definition_that_failed_late_goes_alone_for_a_time_that_begins_with_each_failure():
     clock = Hands()
     service = OneHangs(clock)
     cloud = GatheringMarketingCloud(service, service, PATIENT, 60.0, clock)
     cloud.definition(MID, "k0")
     for _ in range(2):
         clock.now += SLOW_SECONDS - SOON_SECONDS - 2
-        assert not is_answered(cloud.definition(MID, "k0"))
-    assert service.batches == []
+        assert asked_beside_a_call(service, cloud, "k0") == (True, False)
 
     clock.now += SLOW_SECONDS
-    with asked_together(service, keys(2), cloud):
-        assert len(service.batches) == 1
+    assert asked_beside_a_call(service, cloud, "k0") == (False, False)
 
 
 def test_batches_are_tried_again_after_a_rest():
