@@ -268,26 +268,26 @@ def test_more_odd_messages_than_a_worker_has_threads_hold_up_no_other(stack: Run
         assert rejection(stack, message_id=each)["data"]["reason"] == "wrong_arguments"
 
 
-def test_more_messages_whose_failure_redis_does_not_let_pass_on_than_threads_hold_up_no_other(
-    stack: RunningSystem, client: Celery
-) -> None:
-    for key in ("part", "after-parts"):
-        define(stack, key)
-    stack.worker("--concurrency", "2")
-    stack.client.set("no-list", "x")
-    stack.client.set("celery-taskset-meta-g.j", "x")
-    after = client.signature("theirs", options={"queue": "no-list"})
-    failed = [send(client, key=7, options={"link_error": after}) for _ in range(20)]
-    chord = {"group_id": "g", "chord": {**after, "chord_size": 2}}
-    parts = [send(client, key="part", options=chord) for _ in range(20)]
+def test_more_messages_whose_failure_redis_does_not_let_pass_on_than_threads_hold_up_no_other() -> None:
+    with running_system() as stack, sender(stack) as client:
+        for key in ("part", "after-parts"):
+            define(stack, key)
+        stack.worker("--concurrency", "2")
+        stack.beat()
+        stack.client.set("no-list", "x")
+        stack.client.set("celery-taskset-meta-g.j", "x")
+        after = client.signature("theirs", options={"queue": "no-list"})
+        failed = [send(client, key=7, options={"link_error": after}) for _ in range(20)]
+        chord = {"group_id": "g", "chord": {**after, "chord_size": 2}}
+        parts = [send(client, key="part", options=chord) for _ in range(20)]
 
-    request = send(client, key="after-parts")
+        request = send(client, key="after-parts")
 
-    stack.await_event("completed", request)
-    for each in failed:
-        assert rejection(stack, message_id=each)["data"]["reason"] == "invalid_request"
-    for each in parts:
-        eventually(lambda each=each: "accepted" in stack.names(each), 30, "a part of a chord is accepted")
+        stack.await_event("completed", request)
+        for each in failed:
+            assert rejection(stack, message_id=each)["data"]["reason"] == "invalid_request"
+        for each in parts:
+            eventually(lambda each=each: "accepted" in stack.names(each), 30, "a part of a chord is accepted")
 
 
 @pytest.mark.parametrize("compression", ["gzip", "bzip2", "lzma"])

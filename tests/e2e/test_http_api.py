@@ -108,7 +108,7 @@ def test_a_pause_a_wait_a_cancel_and_a_replay_are_the_same_as_by_command(api: Ap
     api.stack.await_event("completed", replayed["new_request_id"])
     counted = api.call("POST", "/v1/replays", json={"state": "cancelled", "reason": "all", "customer_key": "daily"})
     assert {name: value for name, value in counted.json().items() if value} == {
-        "dry_run": True, "count": 1, "request_ids": [request],
+        "dry_run": True, "replayed": [request],
     }  # fmt: skip
     shown = json.loads(api.stack.run("show", request, "--json").stdout)
     assert api.call("GET", f"/v1/requests/{request}").json() == shown

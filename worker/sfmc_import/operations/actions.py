@@ -94,23 +94,23 @@ def replay(
 ) -> ActionView:
     """Submit what a request asked for again, as a new request that names it; the same `new_id` is one request.
 
-    Who does not let it be confirmed, as SFMC_DURABILITY asks, does so for many. Raises NotFoundError; ConflictError
-    where it has not ended, its start is unknown, or it was imported, or replayed by a request that may import it, and
-    `force` is not given; InvalidError for `force` without a reason.
+    Who does not let it be confirmed, as SFMC_DURABILITY asks, does so for many. Raises NotFoundError; ConflictError where
+    it has not ended, its start is unknown, or without `force` where it, or its replay, imported or may; InvalidError.
     """
     _check_id(new_id)
+    known = None if new_id is None else access.reader.request(new_id)
+    _check_force(reason, force=force and known is None)
     old = access.ledger().load(request_id)
     if old is None:
         raise no_request(access, request_id)
     done = ActionView(request_id=request_id, state="accepted", operator=operator, new_request_id=new_id or str(uuid7()))
-    if new_id is not None and (known := access.reader.request(new_id)) is not None:
-        _require_replay(known, request_id)
-        if confirms:
-            access.ledger().confirm([new_id])
+    if known is None:
+        seen = _check_replay(access, request_id, force=force)
+        _record(access, _again(old, str(done.new_request_id), operator, reason, force=force), seen, confirms=confirms)
         return done
-    _check_force(reason, force=force)
-    seen = _check_replay(access, request_id, force=force)
-    _record(access, _again(old, str(done.new_request_id), operator, reason, force=force), seen, confirms=confirms)
+    _require_replay(known, request_id)
+    if confirms:
+        access.ledger().confirm([str(new_id)])
     return done
 
 
