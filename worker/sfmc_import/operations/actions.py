@@ -94,8 +94,8 @@ def replay(
 ) -> ActionView:
     """Submit what a request asked for again, as a new request that names it; the same `new_id` is one request.
 
-    Who does not let it be confirmed, as SFMC_DURABILITY asks, does so for many. Raises NotFoundError; ConflictError where
-    it has not ended, its start is unknown, or without `force` where it, or its replay, imported or may; InvalidError.
+    Who does not let it be confirmed, as SFMC_DURABILITY asks, does so for many. Raises NotFoundError; InvalidError;
+    ConflictError where it has not ended, its start is unknown, or without `force` where it, or its replay, may import.
     """
     _check_id(new_id)
     known = None if new_id is None else access.reader.request(new_id)
